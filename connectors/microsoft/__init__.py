@@ -1,0 +1,1 @@
+"""Microsoft Defender for Endpoint and Microsoft Graph, as one connector."""

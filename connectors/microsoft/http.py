@@ -1,0 +1,234 @@
+"""One API of one tenant: send a request once, and say yes, no or unknown.
+
+Microsoft branches on HTTP status, then `error.code`; the message is free text that may change and is
+only shown (Defender for Endpoint "Common REST API error codes", Graph "Error responses").
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from urllib.parse import quote, urlencode
+
+import httpcore
+import httpx
+
+from connectors.microsoft.retry_after import parse_retry_after
+from connectors.microsoft.sign_in import Resource
+from connectors.microsoft.transport import TransactionOpen, client, deadline
+from connectors.protocol import AlreadyInProgress, ConnectorError, NotSent, OutcomeUnknown, Refused, Throttled
+
+__all__ = ["Answer", "Api", "TransactionOpen", "classify", "with_query"]
+
+logger = logging.getLogger(__name__)
+
+# Raised before a byte of the request was written, and whatever may come after that.
+_NEVER_LEFT = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout)
+_BROKEN = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpx.HTTPError)
+
+_ADVICE = {
+    400: "check the action's parameters and whether the device can do this",
+    403: "the application lacks a permission; give admin consent again",
+    404: "it is not known there; it may have been removed",
+}
+
+
+class Tokens(Protocol):
+    """Where a token comes from."""
+
+    def token(self, resource: Resource) -> str: ...
+
+    def forget(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. `body` is {} when there was none and None when it is no JSON object."""
+
+    status: int
+    headers: httpx.Headers
+    body: dict[str, Any] | None
+
+    def value(self) -> list[dict[str, Any]]:
+        """Return the rows of a list answer. Raises OutcomeUnknown when it is not one."""
+        rows = (self.body or {}).get("value")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise OutcomeUnknown("Microsoft answered a list request with something else; try again later.")
+        return rows
+
+
+class Api:
+    """One API (Defender, Graph) of one tenant, at one address."""
+
+    def __init__(
+        self, url: str, *, resource: Resource, tokens: Tokens, tenant_id: str, ca_file: str, deadline_seconds: float
+    ) -> None:
+        self._url = url
+        self._resource = resource
+        self._tokens = tokens
+        self._tenant_id = tenant_id
+        self._ca_file = ca_file
+        self._deadline_seconds = deadline_seconds
+
+    def post(
+        self, path: str, body: Mapping[str, Any], *, action_id: object, before_sending: Callable[[], None]
+    ) -> Answer:
+        """Send one acting request, once, and return its 2xx answer.
+
+        `before_sending` is called with the token in hand; what it raises is passed on. Raises Refused and
+        its kinds when nothing happened for certain, OutcomeUnknown when it may have.
+        """
+        token = self._tokens.token(self._resource)
+        before_sending()
+        answer = self._call("POST", self._url + path, token, body=body, action_id=str(action_id))
+        return self._accepted(answer, f"POST {path}", token)
+
+    def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
+        """Read `url`, a path of this API or a full link of its own host. A 401 gets one fresh token.
+
+        Raises ConnectorError.
+        """
+        link = self._own(url)
+        token = self._tokens.token(self._resource)
+        answer = self._call("GET", link, token, headers=headers)
+        if answer.status == 401:
+            self._tokens.forget()
+            token = self._tokens.token(self._resource)
+            answer = self._call("GET", link, token, headers=headers)
+        return self._accepted(answer, f"GET {httpx.URL(link).path}", token)
+
+    def pages(
+        self, path: str, query: Mapping[str, str], *, headers: Mapping[str, str] | None = None
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Yield the pages of a list, by `@odata.nextLink`, or by `$skip` until a short page if `query` has `$top`.
+
+        Microsoft gives a link on Graph and on some Defender lists; the others want `$skip` (Defender "Get
+        machines API"). Raises ConnectorError.
+        """
+        size, seen, link = int(query.get("$top", 0)), 0, with_query(path, query)
+        while link:
+            answer = self.get(link, headers=headers)
+            rows = answer.value()
+            yield rows
+            seen += len(rows)
+            following = str((answer.body or {}).get("@odata.nextLink") or "")
+            if not following and "$skip" in query and len(rows) >= size > 0:
+                following = with_query(path, {**query, "$skip": str(seen)})
+            if following == link:
+                raise OutcomeUnknown(f"The list {path} of tenant {self._tenant_id} links to itself; try again later.")
+            link = following
+
+    def _own(self, url: str) -> str:
+        """Return the full address, refusing links to any other host: the token goes nowhere else."""
+        if url.startswith("/"):
+            return self._url + url
+        if origin_of(url) != origin_of(self._url):
+            raise OutcomeUnknown(
+                f"{self._resource.name} of tenant {self._tenant_id} linked to another host; the link was not followed."
+            )
+        return url
+
+    def _call(
+        self,
+        method: str,
+        url: str,
+        token: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        action_id: str = "-",
+    ) -> Answer:
+        """Do one HTTP exchange within one deadline; whatever status comes back is an answer."""
+        web = client(self._ca_file)
+        request = web.build_request(
+            method, url, json=body, headers={"Accept": "application/json", **(headers or {}), **_bearer(token)}
+        )
+        what = f"{method} {request.url.path} for tenant {self._tenant_id}"
+        try:
+            with deadline(self._deadline_seconds):
+                response = web.send(request)
+        except _NEVER_LEFT as error:
+            logger.warning("%s, action %s: not sent, %s", what, action_id, type(error).__name__)
+            raise NotSent(f"{what} was not sent: no connection. It can be tried again.", code="NoConnection") from error
+        except _BROKEN as error:
+            logger.warning("%s, action %s: broke off, %s", what, action_id, type(error).__name__)
+            raise OutcomeUnknown(
+                f"{what} broke off ({type(error).__name__}) before a whole answer came; look it up before trying again."
+            ) from error
+        logger.info("%s, action %s: HTTP %s", what, action_id, response.status_code)
+        return Answer(response.status_code, response.headers, _json_object(response.content))
+
+    def _accepted(self, answer: Answer, what: str, token: str) -> Answer:
+        """Return a 2xx answer; raise what any other means. A token turned away is dropped from the cache."""
+        if answer.status in (401, 403):
+            self._tokens.forget()
+        error = classify(answer, f"{what} for tenant {self._tenant_id}", secret=token)
+        if error is not None:
+            raise error
+        return answer
+
+
+def origin_of(url: str) -> tuple[str, str, int | None]:
+    """Return scheme, host and port (None for the scheme's own); empty for what is no address."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        return "", "", None
+    return parsed.scheme, parsed.host, parsed.port
+
+
+def classify(answer: Answer, what: str, *, secret: str = "") -> ConnectorError | None:
+    """Say what an answer means: None for a readable 2xx, else the error to raise, without `secret` in it.
+
+    408, 3xx and 5xx prove nothing about what happened behind the gateway that sent them.
+    """
+    if 200 <= answer.status < 300:
+        return None if answer.body is not None else OutcomeUnknown(f"{what}: the answer is unreadable; look it up.")
+    code, words = _vendor_error(answer, secret)
+    said = f"HTTP {answer.status}" + (f", {code}" if code else "") + (f": {words}" if words else "")
+    if answer.status == 408 or not 400 <= answer.status < 500:
+        return OutcomeUnknown(f"{what} ended without a clear answer ({said}); look it up before trying again.")
+    if answer.status == 429:
+        wait = parse_retry_after(answer.headers.get("Retry-After"), now=datetime.now(UTC))
+        return Throttled(f"{what} came too soon ({said}); wait.", code=code or "429", retry_after=wait)
+    if answer.status == 401:
+        return NotSent(
+            f"{what}: the token was turned away ({said}); a fresh one is used next time.", code=code or "401"
+        )
+    if answer.status == 400 and code == "ActiveRequestAlreadyExists":
+        return AlreadyInProgress(f"{what}: the device is busy with such an action ({said}); look it up.", code=code)
+    advice = _ADVICE.get(answer.status, "see the vendor's code")
+    return Refused(f"{what} was refused ({said}); {advice}.", code=code or str(answer.status))
+
+
+def with_query(path: str, query: Mapping[str, str]) -> str:
+    """Append an OData query; spaces as %20, which every Microsoft gateway reads."""
+    return f"{path}?{urlencode(query, quote_via=quote, safe='$,:')}" if query else path
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _json_object(content: bytes) -> dict[str, Any] | None:
+    if not content.strip():
+        return {}
+    try:
+        body = json.loads(content)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _vendor_error(answer: Answer, secret: str) -> tuple[str, str]:
+    """Return the vendor's code and its words, each on one short line without `secret`; empty where there are none."""
+    error = (answer.body or {}).get("error")
+    if not isinstance(error, dict):
+        return "", ""
+    code, words = (
+        " ".join((text.replace(secret, "…") if secret else text).split())
+        for text in (str(error.get("code") or ""), str(error.get("message") or ""))
+    )
+    return code[:100], words[:200]

@@ -1,0 +1,24 @@
+"""How long Microsoft asks to wait."""
+
+import math
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+
+def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
+    """Return the seconds a Retry-After header asks for: whole, decimal or a date. None if missing or unreadable.
+
+    Graph sends decimals such as "2.128" although the standard has none. A moment past is 0.
+    """
+    text = (value or "").strip()
+    if re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
+        seconds = float(text)
+        return seconds if math.isfinite(seconds) else None
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())

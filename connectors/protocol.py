@@ -1,0 +1,130 @@
+"""What every vendor's connector promises: plain values in, plain values out, three outcomes a call.
+
+*Yes* is a `Receipt`, *no* is `Refused` (nothing happened, for certain), everything else is
+`OutcomeUnknown`. A connector never retries a call that acts, and never guesses.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol
+from uuid import UUID
+
+
+class RemoteState(StrEnum):
+    """How far the vendor has come with something it accepted."""
+
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """Where one customer's services are and who we are there.
+
+    `entra_tenant_id` is the customer's Microsoft Entra tenant; a token whose `tid` differs is never used.
+    URLs carry no trailing slash. `ca_file` is a PEM bundle to trust instead of the system's ("" for the system's).
+    """
+
+    kind: str
+    entra_tenant_id: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    login_url: str
+    defender_url: str
+    graph_url: str
+    ca_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRequest:
+    """One action as it leaves the house; `action_id` travels with it so that a look-up can recognise it.
+
+    `type` is the action's name in the catalogue. `machine_id` is Defender's 40 hex digits, "" for mail.
+    `sent_at` (UTC) is when the action was claimed and `remote_id` what the vendor called it; both are
+    for look-ups and empty before the first send.
+    """
+
+    action_id: UUID
+    type: str
+    machine_id: str
+    parameters: Mapping[str, Any]
+    comment: str
+    sent_at: datetime | None = None
+    remote_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The vendor has it: its own id for the action, how far it is, and its words about that."""
+
+    remote_id: str
+    state: RemoteState
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """What a look-up found. An action asked for that is in neither field is absent, for certain."""
+
+    found: Mapping[UUID, Receipt]
+    unanswered: frozenset[UUID] = frozenset()
+
+
+class ConnectorError(Exception):
+    """A call that did not end in a plain yes. The message is safe to show and holds no secret."""
+
+
+class OutcomeUnknown(ConnectorError):
+    """The request may or may not have been carried out: a time-out, a reset, a 5xx, an unreadable answer."""
+
+
+class Refused(ConnectorError):
+    """The vendor said no and nothing happened. `code` is the vendor's error code, for branching."""
+
+    def __init__(self, message: str, *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NotSent(Refused):
+    """The request never left the house, or was turned away at the door: try again after `retry_after` seconds."""
+
+    def __init__(self, message: str, *, code: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
+
+
+class Throttled(NotSent):
+    """Too many calls (429); the whole tenant should wait `retry_after` seconds (None: the vendor did not say)."""
+
+
+class AlreadyInProgress(Refused):
+    """The device is busy with an action of this type, ours or another's: only a look-up can tell."""
+
+
+class Connector(Protocol):
+    """One vendor, for one tenant."""
+
+    kind: ClassVar[str]
+
+    def send(self, request: ActionRequest, *, before_sending: Callable[[], None]) -> Receipt:
+        """Ask the vendor to act, once.
+
+        `before_sending` is called when everything is ready and the next step is the socket; what it
+        raises is passed on and nothing is sent. Raises Refused (and its kinds) or OutcomeUnknown.
+        """
+
+    def look_up(self, requests: Sequence[ActionRequest]) -> LookUp:
+        """Say what became of earlier requests, by remote id where known, else by our marker. Acts on nothing."""
+
+    def devices(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the tenant's devices as the vendor describes them. Raises ConnectorError."""
+
+    def alerts(self, since: datetime | None) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """Yield pages of alerts last updated at or after `since` (UTC), oldest first. Raises ConnectorError."""

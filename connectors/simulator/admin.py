@@ -1,0 +1,229 @@
+"""The endpoints under ``/_simulator`` that Microsoft does not have: seeding, looking behind the scenes, faults, log.
+
+They need no sign-in and answer to this machine only.
+"""
+
+import asyncio
+import ipaddress
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from connectors.simulator.exchange import Json
+from connectors.simulator.faults import Faults, InvalidFault
+from connectors.simulator.log import AcceptedLog
+from connectors.simulator.moments import now_ticks
+from connectors.simulator.records import MachineAction
+from connectors.simulator.seeds import InvalidSeed, put_alert, put_email, put_machine
+from connectors.simulator.store import Tenant, World
+
+_Handler = Callable[[Request], Awaitable[Response]]
+
+SEED_KEYS = frozenset({"machines", "alerts", "emails", "withheld_roles"})
+
+
+class _Wrong(Exception):
+    """An admin request that cannot be carried out; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """The admin endpoints over one world, its faults and its log."""
+
+    world: World
+    faults: Faults
+    log: AcceptedLog
+
+    def routes(self) -> list[BaseRoute]:
+        """Every admin route, below ``/_simulator``."""
+        table: list[tuple[str, str, _Handler]] = [
+            ("GET", "/health", self.health),
+            ("GET", "/state", self.state),
+            ("GET", "/log", self.read_log),
+            ("GET", "/faults", self.list_faults),
+            ("POST", "/faults", self.add_fault),
+            ("DELETE", "/faults", self.remove_faults),
+            ("DELETE", "/faults/{fault}", self.remove_faults),
+            ("PUT", "/clients/{client}", self.put_client),
+            ("GET", "/tenants/{tenant}", self.get_tenant),
+            ("PUT", "/tenants/{tenant}", self.put_tenant),
+            ("POST", "/tenants/{tenant}/alerts", self.add_alerts),
+        ]
+        return [Route(f"/_simulator{path}", _guarded(handler), methods=[verb]) for verb, path, handler in table]
+
+    async def health(self, _: Request) -> Response:
+        """Say that the simulator is up."""
+        return JSONResponse({"status": "ok"})
+
+    async def state(self, _: Request) -> Response:
+        """How much there is of everything, over all tenants; machine actions by status."""
+        now = now_ticks()
+        tenants = self.world.tenants.values()
+        actions = Counter(action.status(now) for tenant in tenants for action in tenant.actions.values())
+        counts = {
+            "tenants": sorted(self.world.tenants),
+            "machines": sum(len(tenant.machines) for tenant in tenants),
+            "alerts": sum(len(tenant.alerts) for tenant in tenants),
+            "emails": sum(len(tenant.emails) for tenant in tenants),
+            "machine_actions": dict(actions),
+            "faults": len(self.faults.all()),
+        }
+        return JSONResponse(counts)
+
+    async def read_log(self, request: Request) -> Response:
+        """The log's entries, oldest first, of one tenant and one external id when asked."""
+        query = request.query_params
+        wanted = {"tenant": query.get("tenant"), "external_id": query.get("external_id")}
+        entries = await asyncio.to_thread(self.log.entries, **wanted)
+        return JSONResponse({"entries": entries})
+
+    async def list_faults(self, _: Request) -> Response:
+        """Every fault that is on."""
+        return JSONResponse({"faults": [fault.as_json() for fault in self.faults.all()]})
+
+    async def add_fault(self, request: Request) -> Response:
+        """Switch a fault on; answers with its id."""
+        return JSONResponse(self.faults.add(await _json(request)).as_json(), 201)
+
+    async def remove_faults(self, request: Request) -> Response:
+        """Switch one fault off, or all."""
+        return JSONResponse({"removed": self.faults.remove(request.path_params.get("fault"))})
+
+    async def put_client(self, request: Request) -> Response:
+        """Register a client by id with ``client_secret``, or change its secret."""
+        body = await _json(request)
+        secret = body.get("client_secret") if isinstance(body, dict) else None
+        if not isinstance(secret, str) or not secret:
+            raise _Wrong("client_secret is missing")
+        self.world.clients[request.scope["original_path"].rpartition("/")[2]] = secret
+        return JSONResponse({"registered": True})
+
+    async def put_tenant(self, request: Request) -> Response:
+        """Make a tenant, or add to it and change what it has."""
+        body = await _json(request)
+        if not isinstance(body, dict) or body.keys() - SEED_KEYS:
+            raise _Wrong(f"a tenant is a JSON object with some of {', '.join(sorted(SEED_KEYS))}")
+        tenant = self.world.ensure_tenant(_tenant_id(request))
+        for machine in _rows(body, "machines"):
+            put_machine(tenant, machine)
+        for alert in _rows(body, "alerts"):
+            put_alert(tenant, alert)
+        for email in _rows(body, "emails"):
+            put_email(tenant, email)
+        if "withheld_roles" in body:
+            tenant.withheld_roles = {str(role) for role in _rows(body, "withheld_roles")}
+        return JSONResponse(_tenant_view(tenant))
+
+    async def add_alerts(self, request: Request) -> Response:
+        """Add one alert or a list of them, replacing those with the same id; answers with the ids."""
+        tenant = self._tenant(request)
+        body = await _json(request)
+        return JSONResponse(
+            {"ids": [put_alert(tenant, alert) for alert in (body if isinstance(body, list) else [body])]}
+        )
+
+    async def get_tenant(self, request: Request) -> Response:
+        """What is true in a tenant now, hidden or not: what was done to each machine, where each mail lies."""
+        return JSONResponse(_tenant_view(self._tenant(request)))
+
+    def _tenant(self, request: Request) -> Tenant:
+        tenant = self.world.tenant(_tenant_id(request))
+        if tenant is None:
+            raise _Wrong(f"tenant {_tenant_id(request)} was not seeded")
+        return tenant
+
+
+def _guarded(handler: _Handler) -> _Handler:
+    async def serve(request: Request) -> Response:
+        if request.client is None or not ipaddress.ip_address(request.client.host).is_loopback:
+            return JSONResponse({"error": "the admin endpoints answer to this machine only"}, 403)
+        try:
+            return await handler(request)
+        except (InvalidFault, InvalidSeed, _Wrong) as error:
+            return JSONResponse({"error": str(error)}, 400)
+
+    return serve
+
+
+async def _json(request: Request) -> object:
+    try:
+        return await request.json()
+    except ValueError as error:
+        raise _Wrong(f"the body is not JSON: {error}") from error
+
+
+def _tenant_id(request: Request) -> str:
+    try:
+        return str(UUID(request.path_params["tenant"]))
+    except ValueError as error:
+        raise _Wrong("a tenant id is a GUID") from error
+
+
+def _rows(body: Json, name: str) -> list[object]:
+    rows = body.get(name, [])
+    if not isinstance(rows, list):
+        raise _Wrong(f"{name} must be a list")
+    return rows
+
+
+def _tenant_view(tenant: Tenant) -> Json:
+    now = now_ticks()
+    done: dict[str, list[MachineAction]] = defaultdict(list)
+    for action in tenant.actions.values():
+        done[action.machine_id].append(action)
+    emails = [
+        {
+            "id": email.properties["id"],
+            "networkMessageId": email.properties["networkMessageId"],
+            "recipientEmailAddress": email.properties["recipientEmailAddress"],
+            "subject": email.properties["subject"],
+            "location": email.location(now),
+            "remediations": [change.action for change in email.changes],
+        }
+        for email in tenant.emails.values()
+    ]
+    return {
+        "id": tenant.id,
+        "machines": [_machine_view(machine, done[machine_id], now) for machine_id, machine in tenant.machines.items()],
+        "emails": emails,
+        "alerts": list(tenant.alerts),
+    }
+
+
+def _machine_view(machine: Json, actions: list[MachineAction], now: int) -> Json:
+    view: Json = {
+        "id": machine["id"],
+        "computerDnsName": machine["computerDnsName"],
+        "isolation": None,
+        "restricted": False,
+        "offboarded": False,
+        "scans": 0,
+        "quarantinedFiles": [],
+        "actions": [
+            {"id": a.id, "type": a.type, "status": a.status(now), "externalId": a.external_id} for a in actions
+        ],
+    }
+    for action in actions:
+        if action.done(now):
+            _apply(view, action)
+    return view
+
+
+def _apply(view: Json, action: MachineAction) -> None:
+    match action.type:
+        case "Isolate" | "Unisolate":
+            view["isolation"] = action.scope
+        case "RestrictCodeExecution" | "UnrestrictCodeExecution":
+            view["restricted"] = action.type == "RestrictCodeExecution"
+        case "Offboard":
+            view["offboarded"] = True
+        case "RunAntiVirusScan":
+            view["scans"] += 1
+        case "StopAndQuarantineFile":
+            if action.sha1 not in view["quarantinedFiles"]:
+                view["quarantinedFiles"].append(action.sha1)

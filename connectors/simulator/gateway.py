@@ -1,0 +1,177 @@
+"""The way every API call takes: bearer, faults, decision, log, answer."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from uuid import uuid4
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from connectors.simulator.exchange import Answer, Call, Handler, Json, Refusal, require_role
+from connectors.simulator.faults import Faults, Occasion
+from connectors.simulator.log import AcceptedLog
+from connectors.simulator.login import DEFENDER, GRAPH, Claims, Tokens, unauthorized
+from connectors.simulator.moments import moment_text, now_ticks, ticks_in
+from connectors.simulator.store import Tenant, World
+from connectors.simulator.wire import ConnectionReset, DoubledAnswer
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One of Microsoft's APIs: whom its bearers must be made for, and the shape it puts around a refusal."""
+
+    audience: str
+    error_body: Callable[[Refusal, Request], Json]
+
+
+def defender_error(refusal: Refusal, _: Request) -> Json:
+    """``{"error": {code, message, target}}``; target is the correlation id (facts/defender.md 6.6)."""
+    return {"error": {"code": refusal.code, "message": refusal.message, "target": str(uuid4())}}
+
+
+def graph_error(refusal: Refusal, request: Request) -> Json:
+    """``{"error": {code, message, innerError}}`` (facts/graph.md 5.3)."""
+    request_id = str(uuid4())
+    inner = {
+        "date": moment_text(now_ticks())[:19],
+        "request-id": request_id,
+        "client-request-id": request.headers.get("client-request-id", request_id),
+    }
+    code = "InvalidAuthenticationToken" if refusal.status == 401 else refusal.code
+    return {"error": {"code": code, "message": refusal.message, "innerError": inner}}
+
+
+DEFENDER_API = Api(DEFENDER, defender_error)
+GRAPH_API = Api(GRAPH, graph_error)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Wraps a handler into an endpoint. ``action_seconds`` is how long Microsoft takes over each action."""
+
+    world: World
+    tokens: Tokens
+    faults: Faults
+    log: AcceptedLog
+    action_seconds: float
+
+    def endpoint(self, api: Api, role: str | None, handler: Handler) -> Endpoint:
+        """The endpoint of a handler that needs this application permission, or checks for itself when None.
+
+        A stalled or late call is carried out even when its caller has gone, as a real server would.
+        """
+
+        async def serve(request: Request) -> Response:
+            raw = await request.body()
+            try:
+                tenant, claims, occasion = self._admitted(api, request)
+            except Refusal as refusal:
+                return _response(_refused(api, refusal, request))
+            if stall := self.faults.take("stall", occasion):
+                await asyncio.sleep(stall.seconds)
+            body = _parsed(raw)
+            try:
+                refuse_if_struck(self.faults, occasion)
+                call = self._call(request, tenant, claims, occasion, body)
+                if role is not None:
+                    require_role(call, role)
+                answer = handler(call)
+            except Refusal as refusal:
+                answer = _refused(api, refusal, request)
+            if request.method == "POST":
+                await self.log.append(_entry(occasion, body, answer))
+            return await self._delivered(answer, occasion)
+
+        return serve
+
+    def _admitted(self, api: Api, request: Request) -> tuple[Tenant, Claims, Occasion]:
+        claims = self.tokens.verify(request.headers.get("authorization", ""), api.audience)
+        tenant = self.world.tenant(claims.tenant_id)
+        if tenant is None:
+            raise unauthorized("The tenant of the access token is not known.")
+        occasion = Occasion(tenant.id, request.method, request.scope["original_path"], claims.issued)
+        if self.faults.take("expire_tokens", occasion):
+            raise unauthorized("Access token has expired.")
+        return tenant, claims, occasion
+
+    def _call(self, request: Request, tenant: Tenant, claims: Claims, occasion: Occasion, body: object) -> Call:
+        hidden = self.faults.take("hide", occasion)
+        return Call(
+            tenant=tenant,
+            caller=claims.client_id,
+            roles=claims.roles,
+            origin=origin_of(request),
+            path=occasion.path,
+            path_values=request.path_params,
+            query=dict(request.query_params),
+            prefer=request.headers.get("prefer", ""),
+            body=body,
+            now=now_ticks(),
+            action_ticks=ticks_in(self.action_seconds),
+            hidden_ticks=ticks_in(hidden.seconds) if hidden else 0,
+        )
+
+    async def _delivered(self, answer: Answer, occasion: Occasion) -> Response:
+        response = _response(answer)
+        if answer.status >= 400:
+            return response
+        if late := self.faults.take("answer_late", occasion):
+            await asyncio.sleep(late.seconds)
+        if self.faults.take("reset_after_accepting", occasion):
+            return ConnectionReset()
+        if self.faults.take("truncate", occasion):
+            half = bytes(response.body)[: len(response.body) // 2]
+            return Response(half, answer.status, answer.headers, media_type="application/json")
+        if self.faults.take("answer_twice", occasion):
+            return DoubledAnswer(response)
+        return response
+
+
+def refuse_if_struck(faults: Faults, occasion: Occasion) -> None:
+    """Raise Refusal 429 or 503 when a fault says so."""
+    if throttle := faults.take("throttle", occasion):
+        raise Refusal(429, "TooManyRequests", "Too many requests; try again later.", throttle.retry_after_header())
+    if outage := faults.take("server_error", occasion):
+        raise Refusal(503, "ServiceUnavailable", "The service is unavailable.", outage.retry_after_header())
+
+
+def origin_of(request: Request) -> str:
+    """The origin the caller knows this server by."""
+    return f"https://{request.headers.get('host', 'localhost')}"
+
+
+def _parsed(raw: bytes) -> object:
+    try:
+        return json.loads(raw) if raw else None
+    except ValueError:
+        return raw.decode(errors="replace")
+
+
+def _refused(api: Api, refusal: Refusal, request: Request) -> Answer:
+    return Answer(refusal.status, api.error_body(refusal, request), refusal.headers)
+
+
+def _response(answer: Answer) -> Response:
+    if answer.body is None:
+        return Response(status_code=answer.status, headers=answer.headers)
+    return JSONResponse(answer.body, answer.status, answer.headers)
+
+
+def _entry(occasion: Occasion, body: object, answer: Answer) -> Json:
+    """One line of the log. Mail has no ExternalId: there the display name is what the caller knows it by."""
+    named = body if isinstance(body, dict) else {}
+    external_id = named.get("ExternalId", named.get("displayName"))
+    return {
+        "at": moment_text(now_ticks()),
+        "tenant": occasion.tenant_id,
+        "path": occasion.path,
+        "body": body,
+        "accepted": answer.status < 400,
+        "status": answer.status,
+        "remote_id": answer.remote_id,
+        "external_id": external_id if isinstance(external_id, str) else None,
+    }

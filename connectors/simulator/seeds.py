@@ -1,0 +1,232 @@
+"""Completes what the admin endpoint is given into whole objects that Microsoft's metadata would accept."""
+
+import hashlib
+import zlib
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from connectors.simulator.moments import moment_text, now_ticks, ticks_in
+from connectors.simulator.records import Email
+from connectors.simulator.store import Tenant, email_key
+
+Json = dict[str, Any]
+
+
+class InvalidSeed(ValueError):
+    """A seed with a missing or unknown property; the text names it."""
+
+
+def put_machine(tenant: Tenant, partial: object) -> None:
+    """Add a machine or change one; without an id it is made from the DNS name. Raises InvalidSeed."""
+    given = _object(partial, "machine")
+    given.pop("osVersion", None)  # real rows carry it, the metadata does not declare it
+    name = str(given.get("computerDnsName") or "")
+    machine_id = str(given.get("id") or hashlib.sha1(f"{tenant.id}/{name}".encode(), usedforsecurity=False).hexdigest())
+    if not given.get("id") and not name:
+        raise InvalidSeed("a machine needs id or computerDnsName")
+    base = tenant.machines.get(machine_id.lower(), _machine_defaults())
+    tenant.machines[machine_id.lower()] = {**_merged(base, given, "machine"), "id": machine_id.lower()}
+
+
+def put_alert(tenant: Tenant, partial: object) -> str:
+    """Add an alert or replace the one with its id; returns the id. Raises InvalidSeed."""
+    given = _object(partial, "alert")
+    alert_id = str(given.get("id") or f"da{uuid4().int % 10**18}_{uuid4().int % 10**9}")
+    alert = _merged(_alert_defaults(tenant.id, alert_id), {**given, "id": alert_id}, "alert")
+    alert["evidence"] = [_evidence(piece, alert["createdDateTime"]) for piece in alert["evidence"]]
+    tenant.alerts[alert_id.lower()] = alert
+    return alert_id
+
+
+def put_email(tenant: Tenant, partial: object) -> None:
+    """Add a mail or change one, keeping what was done to it. Raises InvalidSeed without message id and recipient."""
+    given = _object(partial, "email")
+    message_id, recipient = given.get("networkMessageId"), given.get("recipientEmailAddress")
+    if not isinstance(message_id, str) or not isinstance(recipient, str):
+        raise InvalidSeed("an email needs networkMessageId and recipientEmailAddress")
+    known = tenant.email(message_id, recipient)
+    properties = _merged(known.properties if known else _email_defaults(message_id, recipient), given, "email")
+    for delivery in ("originalDelivery", "latestDelivery"):
+        properties[delivery] = {**_delivery(), **properties[delivery]}
+    changes = known.changes if known else []
+    tenant.emails[email_key(message_id, recipient)] = Email(properties, changes)
+
+
+def _object(partial: object, kind: str) -> Json:
+    if not isinstance(partial, dict):
+        raise InvalidSeed(f"a {kind} is a JSON object")
+    return dict(partial)
+
+
+def _merged(base: Json, given: Json, kind: str) -> Json:
+    unknown = [name for name in given if name not in base and not name.startswith("@")]
+    if unknown:
+        raise InvalidSeed(f"unknown in {kind}: {', '.join(sorted(unknown))}")
+    return {**base, **given}
+
+
+def _ago(**length: float) -> str:
+    return moment_text(now_ticks() - ticks_in(timedelta(**length).total_seconds()))
+
+
+def _machine_defaults() -> Json:
+    return {
+        "id": "",
+        "mergedIntoMachineId": None,
+        "isPotentialDuplication": False,
+        "isExcluded": False,
+        "exclusionReason": None,
+        "computerDnsName": None,
+        "firstSeen": _ago(days=90),
+        "lastSeen": _ago(hours=3),
+        "osPlatform": "Windows11",
+        "osProcessor": "x64",
+        "version": "24H2",
+        "lastIpAddress": "10.20.30.40",
+        "lastExternalIpAddress": "203.0.113.10",
+        "agentVersion": "10.8790.26100.4061",
+        "osBuild": 26100,
+        "healthStatus": "Active",
+        "deviceValue": "Normal",
+        "rbacGroupId": 0,
+        "rbacGroupName": None,
+        "riskScore": "None",
+        "exposureLevel": "Low",
+        "isAadJoined": False,
+        "aadDeviceId": None,
+        "machineTags": [],
+        "onboardingStatus": "Onboarded",
+        "osArchitecture": "64-bit",
+        "managedBy": "Intune",
+        "managedByStatus": "Unknown",
+        "ipAddresses": [
+            {"ipAddress": "10.20.30.40", "macAddress": "00005E0053FF", "type": "Ethernet", "operationalStatus": "Up"}
+        ],
+        "vmMetadata": None,
+    }
+
+
+def _alert_defaults(tenant_id: str, alert_id: str) -> Json:
+    now = moment_text(now_ticks())
+    return {
+        "@odata.type": "#microsoft.graph.security.alert",
+        "id": alert_id,
+        "providerAlertId": alert_id,
+        "incidentId": str(zlib.crc32(alert_id.encode()) % 100_000),
+        "status": "new",
+        "severity": "medium",
+        "classification": "unknown",
+        "determination": "unknown",
+        "serviceSource": "microsoftDefenderForEndpoint",
+        "detectionSource": "antivirus",
+        "detectorId": "e0da400f-affd-43ef-b1d5-afc2eb6f2756",
+        "productName": "Microsoft Defender for Endpoint",
+        "investigationState": "queued",
+        "tenantId": tenant_id,
+        "title": "Malware was detected",
+        "description": "Malware was detected on a device.",
+        "recommendedActions": "Collect artifacts and determine scope",
+        "category": "Malware",
+        "categories": ["Malware"],
+        "alertPolicyId": None,
+        "assignedTo": None,
+        "alertWebUrl": f"https://security.microsoft.com/alerts/{alert_id}?tid={tenant_id}",
+        "incidentWebUrl": f"https://security.microsoft.com/incidents?tid={tenant_id}",
+        "actorDisplayName": None,
+        "threatDisplayName": None,
+        "threatFamilyName": None,
+        "mitreTechniques": [],
+        "systemTags": [],
+        "additionalData": None,
+        "customDetails": None,
+        "createdDateTime": now,
+        "lastUpdateDateTime": now,
+        "resolvedDateTime": None,
+        "firstActivityDateTime": now,
+        "lastActivityDateTime": now,
+        "comments": [],
+        "evidence": [],
+    }
+
+
+def _evidence(piece: object, created: str) -> Json:
+    given = _object(piece, "piece of evidence")
+    if "@odata.type" not in given:
+        raise InvalidSeed("a piece of evidence needs @odata.type")
+    base: Json = {
+        "createdDateTime": created,
+        "verdict": "unknown",
+        "remediationStatus": "none",
+        "remediationStatusDetails": None,
+        "roles": [],
+        "detailedRoles": [],
+        "tags": [],
+    }
+    return {**base, **given}
+
+
+def _delivery() -> Json:
+    return {"action": "delivered", "location": "inbox_folder", "originalThreats": "none", "latestThreats": "phish"}
+
+
+def _email_defaults(message_id: str, recipient: str) -> Json:
+    return {
+        "id": f"{message_id}-{zlib.crc32(recipient.lower().encode())}-1",
+        "networkMessageId": message_id,
+        "internetMessageId": f"<{message_id}@mail.example>",
+        "recipientEmailAddress": recipient,
+        "subject": "Your parcel is waiting",
+        "loggedDateTime": _ago(hours=1),
+        "directionality": "inbound",
+        "senderDetail": _sender(),
+        "recipientDetail": {"ccRecipients": [], "domainName": recipient.partition("@")[2]},
+        "originalDelivery": _delivery(),
+        "latestDelivery": _delivery(),
+        "threatTypes": ["phish"],
+        "threatDetectionDetails": [],
+        "detectionMethods": ["URL detonation"],
+        "urls": [],
+        "attachments": [],
+        "authenticationDetails": {
+            "compositeAuthentication": "fail",
+            "dkim": "none",
+            "dmarc": "none",
+            "senderPolicyFramework": "fail",
+        },
+        "alertIds": [],
+        "contexts": [],
+        "dlpRules": [],
+        "exchangeTransportRules": [],
+        "overrideSources": [],
+        "primaryOverrideSource": None,
+        "emailClusterId": str(zlib.crc32(message_id.encode())),
+        "bulkComplaintLevel": "1",
+        "spamConfidenceLevel": "1",
+        "phishConfidenceLevel": "high",
+        "clientType": None,
+        "distributionList": None,
+        "forwardingDetail": None,
+        "inboundConnectorFormattedName": None,
+        "language": "en",
+        "policy": None,
+        "policyAction": None,
+        "policyType": None,
+        "returnPath": "bounce@parcel.example",
+        "sizeInBytes": 18_412,
+        "timelineEvents": [],
+    }
+
+
+def _sender() -> Json:
+    return {
+        "displayName": "Parcel service",
+        "domainCreationDateTime": None,
+        "domainName": "parcel.example",
+        "domainOwner": None,
+        "fromAddress": "no-reply@parcel.example",
+        "ipv4": "198.51.100.7",
+        "location": "DE",
+        "mailFromAddress": "bounce@parcel.example",
+        "mailFromDomainName": "parcel.example",
+    }

@@ -1,0 +1,80 @@
+"""The process: certificate, socket, uvicorn, and the note that tells others where it listens."""
+
+import json
+import os
+import socket
+import ssl
+from pathlib import Path
+
+import trustme
+import uvicorn
+from starlette.types import ASGIApp
+
+from connectors.simulator.wire import OpenHandedProtocol
+
+HOST = "127.0.0.1"
+KEEP_ALIVE_SECONDS = 75  # longer than any client pools a connection, so that no POST meets a closing one
+
+
+class AnnouncingServer(uvicorn.Server):
+    """uvicorn that writes DIR/simulator.json and prints its URL as soon as it listens."""
+
+    def __init__(self, config: uvicorn.Config, note: Path, url: str, ca_file: Path) -> None:
+        super().__init__(config)
+        self._note = note
+        self._url = url
+        self._ca_file = ca_file
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then announce."""
+        await super().startup(sockets)
+        text = json.dumps({"url": self._url, "ca_file": str(self._ca_file), "pid": os.getpid()})
+        _write_at_once(self._note, text.encode())
+        os.write(1, f"{self._url}\n".encode())
+
+
+def serve(app: ASGIApp, directory: Path, port: int) -> None:
+    """Serve over HTTPS on 127.0.0.1 until SIGTERM or SIGINT; port 0 takes a free one. Raises OSError if it is taken."""
+    context = _tls(directory)
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((HOST, port))
+    config = uvicorn.Config(
+        app,
+        http=OpenHandedProtocol,
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=1,
+        ssl_context_factory=lambda _config, _default: context,
+    )
+    note = directory / "simulator.json"
+    url = f"https://{HOST}:{listener.getsockname()[1]}"
+    try:
+        AnnouncingServer(config, note, url, directory / "ca.pem").run(sockets=[listener])
+    finally:
+        note.unlink(missing_ok=True)
+
+
+def _tls(directory: Path) -> ssl.SSLContext:
+    """A context whose certificate the CA in DIR/ca.pem vouches for; the CA is kept, so a restart stays trusted."""
+    certificate, key = directory / "ca.pem", directory / "ca.key"
+    if certificate.exists() and key.exists():
+        authority = trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
+    else:
+        authority = trustme.CA(organization_name="Quell simulator")
+        _write_at_once(key, authority.private_key_pem.bytes())
+        _write_at_once(certificate, authority.cert_pem.bytes())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(HOST, "localhost").configure_cert(context)
+    return context
+
+
+def _write_at_once(path: Path, content: bytes) -> None:
+    """Put a file in place whole, readable by its owner alone."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+    draft.replace(path)

@@ -1,0 +1,55 @@
+"""All that the simulator knows, in memory: tenants with their machines, actions, alerts and mails, and the clients."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from connectors.simulator.records import Email, MachineAction
+
+ActionKey = tuple[str, str, str | None]
+
+
+@dataclass(slots=True)
+class Tenant:
+    """One customer's Microsoft tenant. Nothing in it can be reached with another tenant's token."""
+
+    id: str
+    machines: dict[str, dict[str, Any]] = field(default_factory=dict)
+    actions: dict[str, MachineAction] = field(default_factory=dict)
+    alerts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    emails: dict[tuple[str, str], Email] = field(default_factory=dict)
+    withheld_roles: set[str] = field(default_factory=set)
+    _latest: dict[ActionKey, MachineAction] = field(default_factory=dict)
+
+    def add_action(self, action: MachineAction) -> None:
+        """Keep one more machine action; equal ones stay side by side."""
+        self.actions[action.id] = action
+        self._latest[(action.machine_id, action.type, action.sha1)] = action
+
+    def latest_action(self, machine_id: str, kind: str, sha1: str | None) -> MachineAction | None:
+        """The newest action of this type on this machine (and file), the only one that can still be under way."""
+        return self._latest.get((machine_id, kind, sha1))
+
+    def email(self, network_message_id: str, recipient: str) -> Email | None:
+        """The mail with this message id in this person's mailbox, whatever the case of the letters."""
+        return self.emails.get(email_key(network_message_id, recipient))
+
+
+def email_key(network_message_id: str, recipient: str) -> tuple[str, str]:
+    """What tells one delivered mail from another."""
+    return network_message_id.lower(), recipient.lower()
+
+
+@dataclass(slots=True)
+class World:
+    """Every seeded tenant by its lower-case id, and the secret of every registered client."""
+
+    tenants: dict[str, Tenant] = field(default_factory=dict)
+    clients: dict[str, str] = field(default_factory=dict)
+
+    def tenant(self, tenant_id: str) -> Tenant | None:
+        """The tenant with this id, if it was seeded."""
+        return self.tenants.get(tenant_id.lower())
+
+    def ensure_tenant(self, tenant_id: str) -> Tenant:
+        """The tenant with this id, made when it is new."""
+        return self.tenants.setdefault(tenant_id.lower(), Tenant(tenant_id.lower()))

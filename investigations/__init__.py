@@ -1,0 +1,1 @@
+"""What was found: devices, device groups, alerts, investigations, evidence and verdicts."""

@@ -1,0 +1,35 @@
+"""Refusals: what a person or an integration is told when something may not or cannot be done.
+
+The message says what happened, to what, and what to do next; it is safe to show. One handler in `portal.api` turns
+these into answers, the admin shows them as messages.
+"""
+
+
+class Refusal(Exception):
+    """A request turned down. `status` is the HTTP status an API answer gets."""
+
+    status = 409
+
+
+class BadRequest(Refusal):
+    """What was asked for makes no sense as asked; asking differently may help."""
+
+    status = 400
+
+
+class Forbidden(Refusal):
+    """The person may see this but not do that."""
+
+    status = 403
+
+
+class NotThere(Refusal):
+    """No such thing, or not one of this person's: the answer is the same."""
+
+    status = 404
+
+
+class Conflict(Refusal):
+    """It cannot be done in the state things are in."""
+
+    status = 409

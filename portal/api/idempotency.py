@@ -1,0 +1,78 @@
+"""`Idempotency-Key`: the same request sent twice is carried out once and answered the same.
+
+Follows the IETF draft "The Idempotency-Key HTTP Header Field": another body under the same key is 422, a first request
+still under way is 409.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import connection
+from django.utils.translation import gettext as _
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from portal.access.exceptions import BadRequest, Conflict, Refusal
+from portal.api.models import IdempotentAnswer
+from portal.tenancy.scope import has_scope
+
+Handler = Callable[..., Response]
+
+
+class KeyReused(Refusal):
+    """The key was used for another request."""
+
+    status = 422
+
+
+def replayable(handler: Handler) -> Handler:
+    """Make a POST handler honour Idempotency-Key. Its answer must name its `tenant`."""
+
+    @wraps(handler)
+    def wrapped(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+        key = request.headers.get("Idempotency-Key", "")
+        if not key or not has_scope():
+            return handler(view, request, *args, **kwargs)
+        if len(key) > 255:
+            raise BadRequest(_("An Idempotency-Key has at most 255 characters."))
+        fingerprint = _fingerprint(request)
+        _claim_key(request, key)
+        earlier = IdempotentAnswer.objects.filter(user=request.user.pk, key=key).first()
+        if earlier is not None:
+            return _replay(earlier, fingerprint)
+        answer = handler(view, request, *args, **kwargs)
+        IdempotentAnswer.objects.create(
+            tenant_id=UUID(str(answer.data["tenant"])),
+            user_id=request.user.pk,
+            key=key,
+            fingerprint=fingerprint,
+            status=answer.status_code,
+            body=json.loads(json.dumps(answer.data, cls=DjangoJSONEncoder)),
+        )
+        return answer
+
+    return wrapped
+
+
+def _replay(earlier: IdempotentAnswer, fingerprint: str) -> Response:
+    if earlier.fingerprint != fingerprint:
+        raise KeyReused(_("This Idempotency-Key was used for another request; use a new one."))
+    return Response(earlier.body, status=earlier.status, headers={"Idempotency-Replayed": "true"})
+
+
+def _claim_key(request: Request, key: str) -> None:
+    """Hold the key until this transaction ends, so that only one request under it runs at a time."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 7))", [f"{request.user.pk}:{key}"])
+        if not cursor.fetchone()[0]:
+            raise Conflict(_("A request with this Idempotency-Key is still under way; ask again in a moment."))
+
+
+def _fingerprint(request: Request) -> str:
+    body = json.dumps(request.data, sort_keys=True, cls=DjangoJSONEncoder)
+    return hashlib.sha256(f"{request.method} {request.path}\n{body}".encode()).hexdigest()

@@ -1,0 +1,12 @@
+"""The audit app."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class AuditConfig(AppConfig):
+    """The history of everything."""
+
+    name = "portal.audit"
+    label = "audit"
+    verbose_name = _("Audit")

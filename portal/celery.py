@@ -1,0 +1,21 @@
+"""The Celery app: doorbells between the portal and its workers."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import worker_init
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+
+app = Celery("quell")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@worker_init.connect
+def refuse_powerful_role_at_start(**_: Any) -> None:
+    """Stop a worker whose database role the second wall does not hold."""
+    from portal.tenancy.roles import refuse_powerful_role  # Django is set up only when the worker starts
+
+    refuse_powerful_role()

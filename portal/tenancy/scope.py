@@ -1,0 +1,102 @@
+"""The door to tenant data: a scope is a set of tenants, held in a ContextVar and in the database transaction.
+
+`acting_for` is for work on one tenant, `viewing` for lists over several. Without a scope the managers raise and
+PostgreSQL's row-level security shows nothing. A scope may only narrow the one around it.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from portal.tenancy.exceptions import EmptyScope, NoScope, WiderScope
+
+
+@dataclass(slots=True)
+class Scope:
+    """The tenants one transaction may touch, and what it still has to write before it commits.
+
+    `last_writes` run in order of their keys just before the outermost scope commits; `portal.audit` uses it.
+    """
+
+    tenant_ids: frozenset[UUID]
+    last_writes: "LastWrites"
+
+
+@dataclass(slots=True)
+class LastWrites:
+    """What is collected during a transaction and written as its last statements."""
+
+    collected: list[Any] = field(default_factory=list)
+    write: Callable[[list[Any]], None] | None = None
+
+
+_scope: ContextVar[Scope | None] = ContextVar("scope", default=None)
+
+
+def current_scope() -> Scope:
+    """Return the open scope. Raises NoScope."""
+    scope = _scope.get()
+    if scope is None:
+        raise NoScope("Open acting_for(tenant_id) or viewing(tenant_ids) before touching tenant data.")
+    return scope
+
+
+def has_scope() -> bool:
+    """Return whether a scope is open; a person without memberships has none and sees empty pages."""
+    return _scope.get() is not None
+
+
+@contextmanager
+def acting_for(tenant_id: UUID) -> Iterator[None]:
+    """Open a transaction that reads and writes one tenant's rows.
+
+    Raises WiderScope inside a scope that does not hold the tenant.
+    """
+    with viewing([tenant_id]):
+        yield
+
+
+@contextmanager
+def viewing(tenant_ids: Collection[UUID]) -> Iterator[None]:
+    """Open a transaction over a non-empty set of tenants.
+
+    Raises EmptyScope for none, WiderScope for a tenant the outer scope does not hold.
+    """
+    wanted = frozenset(tenant_ids)
+    if not wanted:
+        raise EmptyScope("A scope needs at least one tenant.")
+    outer = _scope.get()
+    if outer is not None and not wanted <= outer.tenant_ids:
+        raise WiderScope("A scope may only narrow the one around it.")
+    is_nested = connection.in_atomic_block
+    with transaction.atomic():
+        _tell_database(wanted)
+        scope = Scope(wanted, outer.last_writes if outer else LastWrites())
+        token = _scope.set(scope)
+        try:
+            yield
+            if outer is None and not connection.get_rollback():
+                _write_last(scope)
+        finally:
+            _scope.reset(token)
+        if is_nested and not connection.get_rollback():
+            # RELEASE SAVEPOINT would keep the inner setting; an error or rollback puts the former one back by itself.
+            _tell_database(outer.tenant_ids if outer else frozenset())
+
+
+def _write_last(scope: Scope) -> None:
+    pending = scope.last_writes
+    if pending.collected and pending.write is not None:
+        pending.write(pending.collected)
+        pending.collected.clear()
+
+
+def _tell_database(tenant_ids: frozenset[UUID]) -> None:
+    setting = "{%s}" % ",".join(sorted(map(str, tenant_ids))) if tenant_ids else ""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('app.tenant_ids', %s, true)", [setting])

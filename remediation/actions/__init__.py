@@ -1,0 +1,1 @@
+"""Remediation actions: decided, approved, carried out, undone, and kept as history."""

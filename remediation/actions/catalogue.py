@@ -1,0 +1,133 @@
+"""The action catalogue: one table that policy, forms, the API schema, connector routes and docs are made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+class Area(StrEnum):
+    """What an action is done to."""
+
+    DEVICE = "device"
+    MAIL = "mail"
+    INVESTIGATION = "investigation"
+
+
+class Route(StrEnum):
+    """The way an action takes out of the house."""
+
+    DEFENDER = "Defender for Endpoint API"
+    LIVE_RESPONSE = "Live response"
+    GRAPH = "Microsoft Graph"
+    EXCHANGE = "Exchange admin API"
+    PORTAL_LINK = "Defender portal link"
+    QUELL = "Quell itself"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of an action type. `choices` empty means free text checked by `kind`: sha1, messages, ids or text."""
+
+    name: str
+    kind: str
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ActionType:
+    """One row of the catalogue.
+
+    `inverse` is the type that undoes it, "" where nothing does. `repeat_is_harmless` tells whether the machine may send
+    it a second time after a doubt was resolved. `conflict_group` names actions that one device takes one at a time, ""
+    for none. `approvers` is how many people must approve by default, 0 where an approver's own request is enough.
+    `is_wired` is whether a connector can carry it out yet.
+    """
+
+    name: str
+    label: Promise
+    area: Area
+    route: Route
+    parameters: tuple[Parameter, ...] = ()
+    inverse: str = ""
+    repeat_is_harmless: bool = True
+    conflict_group: str = ""
+    approvers: int = 1
+    is_wired: bool = False
+
+    @property
+    def is_release(self) -> bool:
+        """Whether it only takes back what another action did: an approver and a reason are enough."""
+        return self.approvers == 0
+
+
+_MESSAGES: Final = (Parameter("messages", "messages"),)
+_SHA1: Final = (Parameter("sha1", "sha1"),)
+
+_TYPES: Final = (
+    ActionType("collect_investigation_package", _("Collect investigation package"), Area.DEVICE, Route.DEFENDER,
+               conflict_group="package"),
+    ActionType("isolate_device", _("Isolate device"), Area.DEVICE, Route.DEFENDER,
+               (Parameter("isolation_type", "text", ("Full", "Selective")),), inverse="release_from_isolation",
+               conflict_group="isolation", is_wired=True),
+    ActionType("release_from_isolation", _("Release from isolation"), Area.DEVICE, Route.DEFENDER,
+               conflict_group="isolation", approvers=0, is_wired=True),
+    ActionType("restrict_code_execution", _("Restrict code execution"), Area.DEVICE, Route.DEFENDER,
+               inverse="release_code_execution", conflict_group="code execution", is_wired=True),
+    ActionType("release_code_execution", _("Release code execution"), Area.DEVICE, Route.DEFENDER,
+               conflict_group="code execution", approvers=0, is_wired=True),
+    ActionType("run_antivirus_scan", _("Run antivirus scan"), Area.DEVICE, Route.DEFENDER,
+               (Parameter("scan_type", "text", ("Quick", "Full")),), conflict_group="scan", is_wired=True),
+    ActionType("stop_and_quarantine_file", _("Stop and quarantine file"), Area.DEVICE, Route.DEFENDER, _SHA1,
+               inverse="release_from_quarantine", is_wired=True),
+    ActionType("release_from_quarantine", _("Release from quarantine"), Area.DEVICE, Route.LIVE_RESPONSE, _SHA1,
+               conflict_group="live response", repeat_is_harmless=False, approvers=0),
+    ActionType("request_sample", _("Request sample"), Area.DEVICE, Route.LIVE_RESPONSE, (Parameter("path", "text"),),
+               conflict_group="live response", repeat_is_harmless=False, approvers=2),
+    ActionType("offboard_device", _("Offboard device"), Area.DEVICE, Route.DEFENDER, conflict_group="offboard",
+               repeat_is_harmless=False, approvers=2, is_wired=True),
+    ActionType("delete_file", _("Delete file"), Area.DEVICE, Route.LIVE_RESPONSE, (Parameter("path", "text"),),
+               conflict_group="live response", repeat_is_harmless=False, approvers=2),
+    ActionType("stop_process", _("Stop process"), Area.DEVICE, Route.LIVE_RESPONSE, (Parameter("process_id", "text"),),
+               conflict_group="live response", repeat_is_harmless=False, approvers=2),
+    ActionType("remove_scheduled_task", _("Remove scheduled task"), Area.DEVICE, Route.LIVE_RESPONSE,
+               (Parameter("task_name", "text"),), conflict_group="live response", repeat_is_harmless=False,
+               approvers=2),
+    ActionType("get_file_information", _("Get file information"), Area.DEVICE, Route.DEFENDER, _SHA1),
+    ActionType("soft_delete_email", _("Soft delete email"), Area.MAIL, Route.GRAPH, _MESSAGES,
+               inverse="move_to_inbox", is_wired=True),
+    ActionType("move_to_junk", _("Move to junk"), Area.MAIL, Route.GRAPH, _MESSAGES, inverse="move_to_inbox",
+               is_wired=True),
+    ActionType("move_to_deleted_items", _("Move to deleted items"), Area.MAIL, Route.GRAPH, _MESSAGES,
+               inverse="move_to_inbox", is_wired=True),
+    ActionType("hard_delete_email", _("Hard delete email"), Area.MAIL, Route.GRAPH, _MESSAGES,
+               repeat_is_harmless=False, approvers=2, is_wired=True),
+    ActionType("move_to_inbox", _("Move to inbox"), Area.MAIL, Route.GRAPH, _MESSAGES, approvers=0, is_wired=True),
+    ActionType("quarantine_email", _("Quarantine email"), Area.MAIL, Route.PORTAL_LINK, _MESSAGES,
+               inverse="release_email"),
+    ActionType("quarantine_attachment", _("Quarantine attachment"), Area.MAIL, Route.PORTAL_LINK, _MESSAGES,
+               inverse="release_email"),
+    ActionType("release_email", _("Release from mail quarantine"), Area.MAIL, Route.EXCHANGE, _MESSAGES, approvers=0),
+    ActionType("block_url", _("Block URL (time of click)"), Area.MAIL, Route.EXCHANGE, (Parameter("url", "text"),),
+               inverse="unblock_url"),
+    ActionType("unblock_url", _("Unblock URL"), Area.MAIL, Route.EXCHANGE, (Parameter("url", "text"),), approvers=0),
+    ActionType("turn_off_forwarding", _("Turn off external mail forwarding"), Area.MAIL, Route.EXCHANGE,
+               (Parameter("mailbox", "text"),), inverse="restore_forwarding"),
+    ActionType("restore_forwarding", _("Restore mail forwarding"), Area.MAIL, Route.EXCHANGE,
+               (Parameter("mailbox", "text"),), approvers=0),
+    ActionType("widen_investigation", _("Widen investigation"), Area.INVESTIGATION, Route.QUELL,
+               (Parameter("devices", "ids"),), is_wired=True),
+)  # fmt: skip
+
+CATALOGUE: Final[Mapping[str, ActionType]] = {type_.name: type_ for type_ in _TYPES}
+
+WIRED: Final = frozenset(name for name, type_ in CATALOGUE.items() if type_.is_wired)
+"""The types that can be requested today."""
+
+REQUESTABLE: Final = frozenset(name for name in WIRED if CATALOGUE[name].area is not Area.INVESTIGATION)
+"""The types a person may ask for; widening is proposed by Quell alone."""
+
+CHOICES: Final[list[tuple[str, Any]]] = [(type_.name, type_.label) for type_ in _TYPES]

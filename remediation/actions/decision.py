@@ -1,0 +1,233 @@
+"""Decides what happens about one piece of evidence: automatically, after approval, or nothing, and why.
+
+The rules are Microsoft's (automation levels; remediation actions), as this product's design settles them.
+`decide()` is pure, and the only place where they are written. It asks in this order, and the first answer counts:
+
+1. Microsoft already remediated, prevented or blocked it: nothing is needed.
+2. No threats were found: nothing is needed.
+3. It was found on a device whose group has no automated response: nothing runs, nothing pends, whatever the verdict.
+4. The verdict is unknown: it waits for one.
+5. No action fits: the kind has none, what the action needs is missing, or the action is not available.
+6. It is suspicious: a person decides, at every level.
+7. It is malicious: mail asks a person, a device's isolation too unless the tenant opted in, and the automation
+   level decides about files. Where a file really lies is in doubt: a person decides.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Final, NamedTuple
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from investigations.folders import is_core_folder, is_temp_folder
+from investigations.states import (
+    ALREADY_HANDLED,
+    MAIL_KINDS,
+    AutomationLevel,
+    EvidenceKind,
+    EvidenceOutcome,
+    RemediationStatus,
+    Verdict,
+)
+
+ACTION_OF_KIND: Final = {
+    EvidenceKind.DEVICE: "isolate_device",
+    EvidenceKind.FILE: "stop_and_quarantine_file",
+    EvidenceKind.PROCESS: "stop_and_quarantine_file",
+    EvidenceKind.ANALYZED_MESSAGE: "soft_delete_email",
+    EvidenceKind.MAIL_CLUSTER: "soft_delete_email",
+    EvidenceKind.URL: "block_url",
+    EvidenceKind.MAILBOX: "turn_off_forwarding",
+}
+"""Which action a kind of evidence leads to; a process leads to the one for its image."""
+
+_LABELS: Final = {
+    "isolate_device": gettext_lazy("Isolate device"),
+    "stop_and_quarantine_file": gettext_lazy("Stop and quarantine file"),
+    "soft_delete_email": gettext_lazy("Soft delete email"),
+    "block_url": gettext_lazy("Block URL (time of click)"),
+    "turn_off_forwarding": gettext_lazy("Turn off external mail forwarding"),
+}
+_FILE_KINDS: Final = frozenset({EvidenceKind.FILE, EvidenceKind.PROCESS})
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All a decision rests on.
+
+    `automation_level` is the device group's; None for mail, and where the group is not known, which asks a
+    person. `file_path` is folder and name. `recipients_known` matters for mail clusters. `wired` names the
+    action types that can be requested. `device_isolation_is_automatic` is the tenant's own choice.
+    """
+
+    kind: EvidenceKind
+    verdict: Verdict
+    remediation_status: RemediationStatus
+    automation_level: AutomationLevel | None
+    file_path: str
+    has_sha1: bool
+    has_device: bool
+    recipients_known: bool
+    wired: frozenset[str]
+    device_isolation_is_automatic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What happens, with which action ("" for none), and the reason in a sentence for people."""
+
+    outcome: EvidenceOutcome
+    action_type: str
+    reason: str
+
+
+def decide(facts: Facts) -> Decision:
+    """Return what happens about this piece of evidence. Never raises, touches nothing."""
+    if settled := _without_action(facts):
+        return settled
+    if obstacle := _obstacle(facts):
+        return Decision(EvidenceOutcome.NO_ACTION, "", obstacle)
+    is_automatic, reason = _approval(facts)
+    outcome = EvidenceOutcome.AUTOMATIC if is_automatic else EvidenceOutcome.PENDING
+    return Decision(outcome, ACTION_OF_KIND[facts.kind], reason)
+
+
+def _without_action(facts: Facts) -> Decision | None:
+    """Answer steps 1 to 4, where no action comes into question."""
+    if facts.remediation_status in ALREADY_HANDLED:
+        reason = _("Microsoft has already handled this: %(status)s.") % {"status": facts.remediation_status.label}
+        return Decision(EvidenceOutcome.NOT_NEEDED, "", reason)
+    if facts.verdict == Verdict.NO_THREATS_FOUND:
+        return Decision(EvidenceOutcome.NOT_NEEDED, "", _("No threats were found."))
+    is_on_device = facts.has_device and facts.kind not in MAIL_KINDS
+    if is_on_device and facts.automation_level == AutomationLevel.NO_AUTOMATED_RESPONSE:
+        reason = _("The device group has no automated response: nothing runs and nothing waits for approval.")
+        return Decision(EvidenceOutcome.NO_AUTOMATED_RESPONSE, "", reason)
+    if facts.verdict == Verdict.UNKNOWN:
+        return Decision(EvidenceOutcome.WAITING_FOR_VERDICT, "", _("There is no verdict yet."))
+    return None
+
+
+def _obstacle(facts: Facts) -> str:
+    """Answer step 5: why no action can be taken, "" if one can."""
+    action_type = ACTION_OF_KIND.get(facts.kind)
+    if action_type is None:
+        return _("There is no action for this kind of evidence: %(kind)s.") % {"kind": facts.kind.label}
+    if facts.kind not in MAIL_KINDS and not facts.has_device:
+        return _("Cannot act: no device.")
+    if facts.kind in _FILE_KINDS and not facts.has_sha1:
+        return _("Cannot act: no SHA-1.")
+    if facts.kind == EvidenceKind.MAIL_CLUSTER and not facts.recipients_known:
+        return _("Cannot act: the recipients of these messages are not known.")
+    if action_type not in facts.wired:
+        return _("Cannot act: “%(action)s” is not available yet.") % {"action": _LABELS[action_type]}
+    return ""
+
+
+def _approval(facts: Facts) -> tuple[bool, str]:
+    """Answer steps 6 and 7: whether the action needs nobody's approval, and why."""
+    if facts.verdict == Verdict.SUSPICIOUS:
+        return False, _("It is suspicious, not malicious: a person decides.")
+    if facts.kind in MAIL_KINDS:
+        return False, _("It is malicious; action on mail needs approval.")
+    if facts.kind == EvidenceKind.DEVICE:
+        return _approval_of_isolation(facts)
+    return _approval_by_level(facts.automation_level, facts.file_path)
+
+
+def _approval_of_isolation(facts: Facts) -> tuple[bool, str]:
+    if facts.device_isolation_is_automatic and facts.automation_level == AutomationLevel.FULL:
+        return True, _("It is malicious, and automatic isolation is turned on for this tenant.")
+    return False, _("It is malicious; isolating a device needs approval.")
+
+
+def _approval_by_level(level: AutomationLevel | None, path: str) -> tuple[bool, str]:
+    if level == AutomationLevel.FULL:
+        return True, _("It is malicious, and the device group remediates threats automatically.")
+    if level == AutomationLevel.SEMI_CORE_FOLDERS:
+        return _approval_by_core_folder(path)
+    if level == AutomationLevel.SEMI_NON_TEMP_FOLDERS:
+        return _approval_by_temp_folder(path)
+    if level == AutomationLevel.SEMI_ALL_FOLDERS:
+        return False, _("It is malicious; the device group requires approval for all folders.")
+    return False, _("It is malicious; the device group is not known, so a person decides.")
+
+
+def _approval_by_core_folder(path: str) -> tuple[bool, str]:
+    is_core = is_core_folder(path)
+    if is_core is None:
+        return False, _in_doubt()
+    if is_core:
+        return False, _("It is malicious and in a core folder, where the device group requires approval.")
+    return True, _("It is malicious and in no core folder.")
+
+
+def _approval_by_temp_folder(path: str) -> tuple[bool, str]:
+    is_temporary = is_temp_folder(path)
+    if is_temporary is None:
+        return False, _in_doubt()
+    if is_temporary:
+        return True, _("It is malicious and in a temporary folder.")
+    return False, _("It is malicious and in no temporary folder; the device group requires approval.")
+
+
+def _in_doubt() -> str:
+    return _("It is malicious; which folder it is in cannot be told for certain, so a person decides.")
+
+
+class TableRow(NamedTuple):
+    """One line of the printed table; `level` is "any" or the levels it holds for, `action` "" for none."""
+
+    verdict: str
+    on: str
+    level: str
+    outcome: str
+    action: str
+
+
+def decision_table() -> list[TableRow]:
+    """Return the decisions for every verdict, every sort of evidence and every level, as `decide()` gives them.
+
+    Every action counts as available. Levels with the same answer share a row.
+    """
+    return [
+        TableRow(str(verdict.label), on, _level_names(levels), str(outcome.label), str(_LABELS.get(action_type, "")))
+        for verdict in (Verdict.MALICIOUS, Verdict.SUSPICIOUS, Verdict.NO_THREATS_FOUND, Verdict.UNKNOWN)
+        for on, example in _examples()
+        for (outcome, action_type), levels in _answers(replace(example, verdict=verdict))
+    ]
+
+
+def _examples() -> Iterator[tuple[str, Facts]]:
+    on_device = Facts(
+        kind=EvidenceKind.FILE,
+        verdict=Verdict.UNKNOWN,
+        remediation_status=RemediationStatus.NONE,
+        automation_level=None,
+        file_path="",
+        has_sha1=True,
+        has_device=True,
+        recipients_known=True,
+        wired=frozenset(ACTION_OF_KIND.values()),
+    )
+    yield _("file or process in a core folder"), replace(on_device, file_path=r"C:\Windows\System32\a.exe")
+    yield _("file or process in a temporary folder"), replace(on_device, file_path=r"C:\Users\a\Downloads\a.exe")
+    yield _("file or process in another folder"), replace(on_device, file_path=r"D:\Data\a.exe")
+    yield _("file or process, folder in doubt"), on_device
+    yield _("file or process without SHA-1"), replace(on_device, has_sha1=False)
+    yield _("the device itself"), replace(on_device, kind=EvidenceKind.DEVICE)
+    yield _("anything else on a device"), replace(on_device, kind=EvidenceKind.REGISTRY_KEY)
+    for kind in (EvidenceKind.ANALYZED_MESSAGE, EvidenceKind.MAIL_CLUSTER, EvidenceKind.URL, EvidenceKind.MAILBOX):
+        yield str(kind.label), replace(on_device, kind=kind, has_device=False)
+
+
+def _answers(facts: Facts) -> Iterator[tuple[tuple[EvidenceOutcome, str], list[AutomationLevel]]]:
+    decided = [(level, decide(replace(facts, automation_level=level))) for level in AutomationLevel]
+    for answer, group in groupby(decided, key=lambda pair: (pair[1].outcome, pair[1].action_type)):
+        yield answer, [level for level, _decision in group]
+
+
+def _level_names(levels: list[AutomationLevel]) -> str:
+    return _("any") if len(levels) == len(AutomationLevel) else "; ".join(str(level.label) for level in levels)

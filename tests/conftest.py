@@ -1,0 +1,193 @@
+"""The suite's database, as portal_app on this clone's PostgreSQL, and the two standing tenants with their people.
+
+Ada requests for Acme, Bob and Bea approve there, Ren only reads; Gil approves for Globex and is a stranger to Acme; Pia
+administers all.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client, TransactionTestCase
+from psycopg import sql
+from uuid_utils.compat import uuid7
+
+from portal.access.actors import Actor, actor_for
+from portal.access.models import ProviderMembership, Reach, TenantMembership, User
+from portal.access.roles import Role
+from portal.celery import app
+from portal.embedded.servers import EmbeddedPostgres, join_postgres
+from portal.tenancy.models import PROVIDER_TENANT_ID, Tenant
+from portal.tenancy.scope import acting_for
+
+ROOT = Path(__file__).resolve().parents[1]
+KEPT_TABLES = {"django_migrations", "django_content_type", "auth_permission"}
+
+
+def _template_name() -> str:
+    """One migrated database per state of the migrations, copied for each worker and each run."""
+    digest = hashlib.sha256()
+    for file in sorted(ROOT.glob("*/**/migrations/*.py")):
+        if ".venv" not in file.parts:
+            digest.update(file.read_bytes())
+    for file in ("portal/tenancy/operations.py", "portal/tenancy/roles.py"):
+        digest.update((ROOT / file).read_bytes())
+    return f"quell_template_{digest.hexdigest()[:12]}"
+
+
+def _prepare_database(server: EmbeddedPostgres, name: str) -> None:
+    template = _template_name()
+    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as admin:
+        admin.execute("SELECT pg_advisory_lock(20261122)")
+        done = admin.execute(
+            "SELECT 1 FROM pg_database d JOIN pg_shdescription s ON s.objoid = d.oid WHERE d.datname = %s", [template]
+        ).fetchone()
+        if not done:
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(template)))
+            server.create_database(template)
+            connection.settings_dict["NAME"] = template
+            call_command("migrate", verbosity=0)
+            admin.execute(sql.SQL("COMMENT ON DATABASE {} IS 'migrated'").format(sql.Identifier(template)))
+        target = sql.Identifier(name)
+        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(target))
+        admin.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER portal_owner").format(target, sql.Identifier(template))
+        )
+        admin.execute(sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(target))
+
+
+@pytest.fixture(scope="session")
+def database_name(worker_id: str) -> str:
+    """The name of this worker's own database."""
+    return f"test_quell_{worker_id}"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: Any, database_name: str, worker_id: str) -> Iterator[None]:
+    """Copy the migrated template for this worker; sign in as portal_app, whom both walls hold."""
+    server = join_postgres()
+    with django_db_blocker.unblock():
+        connection.close()
+        _prepare_database(server, database_name)
+        connection.close()
+        connection.settings_dict["NAME"] = database_name
+        number = 1 + int("0" + "".join(filter(str.isdigit, worker_id)))
+        app.conf.broker_url = settings.CELERY_BROKER_URL.replace("virtual_host=0", f"virtual_host={number}")
+    yield
+    with django_db_blocker.unblock():
+        connection.close()
+
+
+def _truncate_as_owner(case: TransactionTestCase) -> None:
+    """Empty the tables between tests that commit; portal_app itself may not TRUNCATE."""
+    server = join_postgres()
+    with psycopg.connect(server.url("portal_owner", str(connection.settings_dict["NAME"]))) as owner:
+        names = [row[0] for row in owner.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+        emptied = sql.SQL(", ").join(sql.Identifier(name) for name in sorted(names) if name not in KEPT_TABLES)
+        owner.execute(sql.SQL("TRUNCATE {} CASCADE").format(emptied))
+        owner.execute("SELECT set_config('app.tenant_ids', %s, true)", ["{%s}" % PROVIDER_TENANT_ID])
+        owner.execute(
+            "INSERT INTO tenancy_tenant"
+            " (id, slug, name, entra_tenant_id, device_isolation_is_automatic, is_active, created_at)"
+            " VALUES (%s, 'provider', 'Provider', %s, false, false, now())",
+            [PROVIDER_TENANT_ID, PROVIDER_TENANT_ID],
+        )
+
+
+TransactionTestCase._fixture_teardown = _truncate_as_owner  # type: ignore[attr-defined]
+
+
+def make_tenant(slug: str) -> Tenant:
+    """Create a tenant inside a scope of its own."""
+    tenant = Tenant(id=uuid7(), slug=slug, name=slug.title(), entra_tenant_id=uuid7())
+    with acting_for(tenant.id):
+        tenant.save(force_insert=True)
+    return tenant
+
+
+def make_member(name: str, tenant: Tenant, role: Role) -> User:
+    """Create a person with one role in one tenant."""
+    user = User.objects.create_user(f"{name}@{tenant.slug}.example", name=name.title())
+    with acting_for(tenant.id):
+        TenantMembership.objects.create(tenant=tenant, user=user, role=role)
+    return user
+
+
+@pytest.fixture
+def acme(db: None) -> Tenant:
+    """The tenant most tests are about."""
+    return make_tenant("acme")
+
+
+@pytest.fixture
+def globex(db: None) -> Tenant:
+    """The other tenant."""
+    return make_tenant("globex")
+
+
+@pytest.fixture
+def ada(acme: Tenant) -> User:
+    """An analyst of Acme: requests, never decides."""
+    return make_member("ada", acme, Role.ANALYST)
+
+
+@pytest.fixture
+def bob(acme: Tenant) -> User:
+    """An approver of Acme."""
+    return make_member("bob", acme, Role.APPROVER)
+
+
+@pytest.fixture
+def bea(acme: Tenant) -> User:
+    """A second approver of Acme."""
+    return make_member("bea", acme, Role.APPROVER)
+
+
+@pytest.fixture
+def ren(acme: Tenant) -> User:
+    """A reader of Acme."""
+    return make_member("ren", acme, Role.READER)
+
+
+@pytest.fixture
+def tess(acme: Tenant) -> User:
+    """Acme's own admin."""
+    return make_member("tess", acme, Role.TENANT_ADMIN)
+
+
+@pytest.fixture
+def gil(globex: Tenant) -> User:
+    """An approver of Globex, a stranger to Acme."""
+    return make_member("gil", globex, Role.APPROVER)
+
+
+@pytest.fixture
+def pia(db: None) -> User:
+    """A provider admin over all tenants."""
+    user = User.objects.create_user("pia@provider.example", name="Pia")
+    ProviderMembership.objects.create(user=user, role=Role.PROVIDER_ADMIN, reach=Reach.ALL)
+    return user
+
+
+@pytest.fixture
+def as_actor() -> Callable[[User], Actor]:
+    """Return what a person may do, read as a request would read it."""
+    return lambda user: actor_for(user, by_key=False)
+
+
+@pytest.fixture
+def browse() -> Callable[[User], Client]:
+    """Return an HTTP client signed in as a person."""
+
+    def sign_in(user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return sign_in

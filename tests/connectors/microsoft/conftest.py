@@ -1,0 +1,137 @@
+"""A small TLS server whose behaviour a test writes down, and a stand-in for sign-in.
+
+It does what no well-made server would: drip, break off, answer about something else.
+"""
+
+import base64
+import json
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import trustme
+
+from connectors.microsoft.http import Api
+from connectors.microsoft.sign_in import DEFENDER, Resource
+
+TENANT = "7c2f9e10-41b8-4d07-9a3e-5d6b8e0f1a22"
+
+Script = Callable[[socket.socket, bytes], None]
+
+
+class Wire:
+    """Listens on localhost and runs `script` for each whole request; `requests` keeps what came in, in order."""
+
+    def __init__(self, authority: trustme.CA) -> None:
+        self.script: Script = lambda _socket, _request: None
+        self.requests: list[bytes] = []
+        self._trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert("localhost").configure_cert(self._trust)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"https://localhost:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _listen(self) -> None:
+        with suppress(OSError):
+            while True:
+                plain, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(plain,), daemon=True).start()
+
+    def _serve(self, plain: socket.socket) -> None:
+        with suppress(OSError), self._trust.wrap_socket(plain, server_side=True) as connection:
+            while request := _read(connection):
+                self.requests.append(request)
+                self.script(connection, request)
+
+
+def _read(connection: socket.socket) -> bytes:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        if not (piece := connection.recv(65536)):
+            return b""
+        data += piece
+    head, _, body = data.partition(b"\r\n\r\n")
+    lengths = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    while len(body) < int(lengths[0] if lengths else 0):
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+def http(status: int, body: object = None, **headers: str) -> bytes:
+    """A well-formed answer with a JSON body."""
+    content = b"" if body is None else json.dumps(body).encode()
+    lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(content)}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + content
+
+
+def drip(out: socket.socket, start: bytes) -> None:
+    """Send `start` and then one byte every 50 ms, for ever."""
+    out.sendall(start)
+    while True:
+        time.sleep(0.05)
+        out.sendall(b"x")
+
+
+def reset(connection: socket.socket) -> None:
+    """End the connection the hard way."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def token(**claims: str) -> str:
+    """A token as Entra shapes it; nobody verifies the signature here."""
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    return f"eyJhbGciOiJub25lIn0.{payload}.c2lnbmVk"
+
+
+class Tokens:
+    """Hands out numbered tokens, a new number after each `forget`."""
+
+    def __init__(self) -> None:
+        self.forgotten = 0
+
+    def token(self, resource: Resource) -> str:
+        return f"secret-token-{self.forgotten}"
+
+    def forget(self) -> None:
+        self.forgotten += 1
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path: Path = tmp_path_factory.mktemp("trust") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+@pytest.fixture
+def wire(authority: trustme.CA) -> Iterator[Wire]:
+    server = Wire(authority)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def tokens() -> Tokens:
+    return Tokens()
+
+
+@pytest.fixture
+def api(wire: Wire, tokens: Tokens, ca_file: str) -> Api:
+    """Defender at the wire, with one second for each call."""
+    return Api(wire.url, resource=DEFENDER, tokens=tokens, tenant_id=TENANT, ca_file=ca_file, deadline_seconds=1)
