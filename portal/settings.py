@@ -91,7 +91,7 @@ INSTALLED_APPS = [
     "connectors",
     "investigations",
     "remediation.actions",
-    "django.contrib.admin",
+    "portal.access.apps.PortalAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -147,11 +147,11 @@ TIME_ZONE = "UTC"
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["portal.api.authentication.DoorAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["portal.api.permissions.DenyUnlessDeclared"],
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_FILTER_BACKENDS": ["portal.api.filters.KnownFilters"],
     "DEFAULT_PAGINATION_CLASS": "portal.api.paging.KeysetPagination",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["portal.api.parsing.BoundedJSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "portal.api.schema.PortalSchema",
     "EXCEPTION_HANDLER": "portal.api.errors.answer_error",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "PAGE_SIZE": 50,
@@ -164,7 +164,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["portal.api.permissions.SignedIn"],
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {},
+    "ENUM_NAME_OVERRIDES": {
+        "ActionState": "remediation.actions.states.State",
+        "EvidenceOutcome": "investigations.states.EvidenceOutcome",
+        "InvestigationState": "investigations.states.InvestigationState",
+    },
 }
 
 # --- Work in the background --------------------------------------------------------------------------------------

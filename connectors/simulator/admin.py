@@ -24,7 +24,7 @@ from connectors.simulator.store import Tenant, World
 
 _Handler = Callable[[Request], Awaitable[Response]]
 
-SEED_KEYS = frozenset({"machines", "alerts", "emails", "withheld_roles"})
+SEED_KEYS = frozenset({"machines", "alerts", "emails", "withheld_roles", "action_seconds"})
 
 
 class _Wrong(Exception):
@@ -117,6 +117,8 @@ class Admin:
             put_email(tenant, email)
         if "withheld_roles" in body:
             tenant.withheld_roles = {str(role) for role in _rows(body, "withheld_roles")}
+        if "action_seconds" in body:
+            tenant.action_seconds = _seconds(body["action_seconds"])
         return JSONResponse(_tenant_view(tenant))
 
     async def add_alerts(self, request: Request) -> Response:
@@ -169,6 +171,12 @@ def _rows(body: Json, name: str) -> list[object]:
     if not isinstance(rows, list):
         raise _Wrong(f"{name} must be a list")
     return rows
+
+
+def _seconds(value: object) -> float | None:
+    if value is not None and (not isinstance(value, int | float) or isinstance(value, bool) or value < 0):
+        raise _Wrong("action_seconds must be a number of at least 0, or null")
+    return value
 
 
 def _tenant_view(tenant: Tenant) -> Json:

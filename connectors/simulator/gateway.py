@@ -51,7 +51,7 @@ GRAPH_API = Api(GRAPH, graph_error)
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """Wraps a handler into an endpoint. ``action_seconds`` is how long Microsoft takes over each action."""
+    """Wraps handlers into endpoints. An action takes ``action_seconds`` where its tenant says nothing else."""
 
     world: World
     tokens: Tokens
@@ -100,6 +100,7 @@ class Gateway:
 
     def _call(self, request: Request, tenant: Tenant, claims: Claims, occasion: Occasion, body: object) -> Call:
         hidden = self.faults.take("hide", occasion)
+        action_seconds = self.action_seconds if tenant.action_seconds is None else tenant.action_seconds
         return Call(
             tenant=tenant,
             caller=claims.client_id,
@@ -111,7 +112,7 @@ class Gateway:
             prefer=request.headers.get("prefer", ""),
             body=body,
             now=now_ticks(),
-            action_ticks=ticks_in(self.action_seconds),
+            action_ticks=ticks_in(action_seconds),
             hidden_ticks=ticks_in(hidden.seconds) if hidden else 0,
         )
 

@@ -108,8 +108,8 @@ def _machine_defaults() -> Json:
 
 
 def _alert_defaults(tenant_id: str, alert_id: str) -> Json:
-    now = moment_text(now_ticks())
     return {
+        **_alert_moments(),
         "@odata.type": "#microsoft.graph.security.alert",
         "id": alert_id,
         "providerAlertId": alert_id,
@@ -140,13 +140,19 @@ def _alert_defaults(tenant_id: str, alert_id: str) -> Json:
         "systemTags": [],
         "additionalData": None,
         "customDetails": None,
+        "comments": [],
+        "evidence": [],
+    }
+
+
+def _alert_moments() -> Json:
+    now = moment_text(now_ticks())
+    return {
         "createdDateTime": now,
         "lastUpdateDateTime": now,
         "resolvedDateTime": None,
         "firstActivityDateTime": now,
         "lastActivityDateTime": now,
-        "comments": [],
-        "evidence": [],
     }
 
 
@@ -172,6 +178,7 @@ def _delivery() -> Json:
 
 def _email_defaults(message_id: str, recipient: str) -> Json:
     return {
+        **_email_verdict(),
         "id": f"{message_id}-{zlib.crc32(recipient.lower().encode())}-1",
         "networkMessageId": message_id,
         "internetMessageId": f"<{message_id}@mail.example>",
@@ -183,17 +190,6 @@ def _email_defaults(message_id: str, recipient: str) -> Json:
         "recipientDetail": {"ccRecipients": [], "domainName": recipient.partition("@")[2]},
         "originalDelivery": _delivery(),
         "latestDelivery": _delivery(),
-        "threatTypes": ["phish"],
-        "threatDetectionDetails": [],
-        "detectionMethods": ["URL detonation"],
-        "urls": [],
-        "attachments": [],
-        "authenticationDetails": {
-            "compositeAuthentication": "fail",
-            "dkim": "none",
-            "dmarc": "none",
-            "senderPolicyFramework": "fail",
-        },
         "alertIds": [],
         "contexts": [],
         "dlpRules": [],
@@ -215,6 +211,22 @@ def _email_defaults(message_id: str, recipient: str) -> Json:
         "returnPath": "bounce@parcel.example",
         "sizeInBytes": 18_412,
         "timelineEvents": [],
+    }
+
+
+def _email_verdict() -> Json:
+    return {
+        "threatTypes": ["phish"],
+        "threatDetectionDetails": [],
+        "detectionMethods": ["URL detonation"],
+        "urls": [],
+        "attachments": [],
+        "authenticationDetails": {
+            "compositeAuthentication": "fail",
+            "dkim": "none",
+            "dmarc": "none",
+            "senderPolicyFramework": "fail",
+        },
     }
 
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import socket
 import ssl
+import sys
 from pathlib import Path
 
 import trustme
@@ -32,11 +34,19 @@ class AnnouncingServer(uvicorn.Server):
         _write_at_once(self._note, text.encode())
         os.write(1, f"{self._url}\n".encode())
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Cut what is still open: a client that keeps a connection must not hold up the end."""
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        await super().shutdown(sockets)
+
 
 def serve(app: ASGIApp, directory: Path, port: int) -> None:
     """Serve over HTTPS on 127.0.0.1 until SIGTERM or SIGINT; port 0 takes a free one. Raises OSError if it is taken."""
     context = _tls(directory)
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # The protocol is named because asyncio sends small answers without delay (TCP_NODELAY) only on such a socket.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((HOST, port))
     config = uvicorn.Config(
@@ -50,6 +60,9 @@ def serve(app: ASGIApp, directory: Path, port: int) -> None:
         timeout_graceful_shutdown=1,
         ssl_context_factory=lambda _config, _default: context,
     )
+    # uvicorn repeats the signal that ended it; without this it would end the process before the note is gone.
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda _number, _frame: sys.exit(0))
     note = directory / "simulator.json"
     url = f"https://{HOST}:{listener.getsockname()[1]}"
     try:

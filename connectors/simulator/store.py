@@ -10,7 +10,10 @@ ActionKey = tuple[str, str, str | None]
 
 @dataclass(slots=True)
 class Tenant:
-    """One customer's Microsoft tenant. Nothing in it can be reached with another tenant's token."""
+    """One customer's Microsoft tenant. Nothing in it can be reached with another tenant's token.
+
+    ``action_seconds`` is how long its actions take, None for what the process was started with.
+    """
 
     id: str
     machines: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -18,6 +21,7 @@ class Tenant:
     alerts: dict[str, dict[str, Any]] = field(default_factory=dict)
     emails: dict[tuple[str, str], Email] = field(default_factory=dict)
     withheld_roles: set[str] = field(default_factory=set)
+    action_seconds: float | None = None
     _latest: dict[ActionKey, MachineAction] = field(default_factory=dict)
 
     def add_action(self, action: MachineAction) -> None:

@@ -25,10 +25,11 @@ class ConnectionReset(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Reset, and wait until the server has noticed, or it would answer 500."""
         transport: asyncio.Transport = scope["state"]["transport"]
-        connection = transport.get_extra_info("socket")
-        # Closing with a linger of zero seconds is what makes the kernel send RST in place of FIN.
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
+        if not transport.is_closing():
+            connection = transport.get_extra_info("socket")
+            # Closing with a linger of zero seconds is what makes the kernel send RST in place of FIN.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            transport.abort()
         while (await receive())["type"] != "http.disconnect":
             pass
 
@@ -46,4 +47,5 @@ class DoubledAnswer(Response):
         head = f"HTTP/1.1 {self.status_code} {HTTPStatus(self.status_code).phrase}\r\n".encode()
         fields = b"".join(name + b": " + value + b"\r\n" for name, value in self._response.raw_headers)
         transport: asyncio.Transport = scope["state"]["transport"]
-        transport.write(head + fields + b"\r\n" + bytes(self._response.body))
+        if not transport.is_closing():
+            transport.write(head + fields + b"\r\n" + bytes(self._response.body))

@@ -1,6 +1,7 @@
 """The door for requests: who asks, for which tenants, in one transaction that a refusal rolls back."""
 
 from collections.abc import Callable
+from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
@@ -9,6 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from portal.access.actors import Actor, actor_for
 from portal.access.keys import find_account
 from portal.access.models import User
+from portal.access.roles import Capability
+from portal.tenancy.models import PROVIDER_TENANT_ID
 from portal.tenancy.scope import viewing
 
 SCHEME = "Api-Key "
@@ -31,11 +34,17 @@ class ScopeMiddleware:
         actor: Actor | None = request.actor  # type: ignore[attr-defined]
         if actor is None or not actor.capabilities:
             return self.get_response(request)
-        with viewing(actor.capabilities.keys()):
+        with viewing(_tenants_of(actor)):
             response = self.get_response(request)
             if response.status_code >= 400:
                 transaction.set_rollback(True)
         return response
+
+
+def _tenants_of(actor: Actor) -> frozenset[UUID]:
+    """Who administers the provider also reads and writes the history of what concerns no customer."""
+    provider = {PROVIDER_TENANT_ID} if actor.may_anywhere(Capability.MANAGE_TENANTS) else set()
+    return frozenset(actor.capabilities.keys() | provider)
 
 
 def _find_actor(request: HttpRequest) -> Actor | None:

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from portal.access.exceptions import BadRequest, Conflict, Refusal
+from portal.access.models import User
 from portal.api.models import IdempotentAnswer
 from portal.tenancy.scope import has_scope
 
@@ -35,20 +36,21 @@ def replayable(handler: Handler) -> Handler:
 
     @wraps(handler)
     def wrapped(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+        user = cast(User, request.user)
         key = request.headers.get("Idempotency-Key", "")
         if not key or not has_scope():
             return handler(view, request, *args, **kwargs)
-        if len(key) > 255:
-            raise BadRequest(_("An Idempotency-Key has at most 255 characters."))
+        if len(key) > 255 or not key.isprintable():
+            raise BadRequest(_("An Idempotency-Key has at most 255 characters, all of them printable."))
         fingerprint = _fingerprint(request)
         _claim_key(request, key)
-        earlier = IdempotentAnswer.objects.filter(user=request.user.pk, key=key).first()
+        earlier = IdempotentAnswer.objects.filter(user=user, key=key).first()
         if earlier is not None:
             return _replay(earlier, fingerprint)
         answer = handler(view, request, *args, **kwargs)
         IdempotentAnswer.objects.create(
             tenant_id=UUID(str(answer.data["tenant"])),
-            user_id=request.user.pk,
+            user=user,
             key=key,
             fingerprint=fingerprint,
             status=answer.status_code,
@@ -56,6 +58,7 @@ def replayable(handler: Handler) -> Handler:
         )
         return answer
 
+    wrapped.is_replayable = True  # type: ignore[attr-defined]  # the schema tells of it
     return wrapped
 
 
@@ -74,5 +77,8 @@ def _claim_key(request: Request, key: str) -> None:
 
 
 def _fingerprint(request: Request) -> str:
-    body = json.dumps(request.data, sort_keys=True, cls=DjangoJSONEncoder)
-    return hashlib.sha256(f"{request.method} {request.path}\n{body}".encode()).hexdigest()
+    try:
+        body = json.dumps(request.data, sort_keys=True, cls=DjangoJSONEncoder)
+    except RecursionError as error:
+        raise BadRequest(_("The JSON is nested too deeply.")) from error
+    return hashlib.sha256(f"{request.method} {request.get_full_path()}\n{body}".encode()).hexdigest()

@@ -37,6 +37,10 @@ class TenantManager(models.Manager[Row]):
         """Return the model's rows, held to the open scope."""
         return super().get_queryset().filter(InScope(models.F(self.tenant_column)))
 
+    def none(self) -> models.QuerySet[Row]:
+        """Return no rows, which needs no scope."""
+        return super().get_queryset().none()
+
 
 class TenantsInScope(TenantManager[Row]):
     """The tenants in scope themselves."""

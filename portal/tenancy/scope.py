@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -77,11 +78,16 @@ def viewing(tenant_ids: Collection[UUID]) -> Iterator[None]:
     with transaction.atomic():
         _tell_database(wanted)
         scope = Scope(wanted, outer.last_writes if outer else LastWrites())
+        collected_before = len(scope.last_writes.collected)
         token = _scope.set(scope)
         try:
             yield
             if outer is None and not connection.get_rollback():
                 _write_last(scope)
+        except BaseException:
+            # What is rolled back did not happen, so the transaction around it must not tell of it.
+            del scope.last_writes.collected[collected_before:]
+            raise
         finally:
             _scope.reset(token)
         if is_nested and not connection.get_rollback():
@@ -100,3 +106,10 @@ def _tell_database(tenant_ids: frozenset[UUID]) -> None:
     setting = "{%s}" % ",".join(sorted(map(str, tenant_ids))) if tenant_ids else ""
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('app.tenant_ids', %s, true)", [setting])
+
+
+def database_now() -> datetime:
+    """Return the time of the open transaction by PostgreSQL's clock (UTC), the one that leases and expiry go by."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT now()")
+        return cast(datetime, cursor.fetchone()[0])

@@ -10,7 +10,8 @@ The rules are Microsoft's (automation levels; remediation actions), as this prod
 5. No action fits: the kind has none, what the action needs is missing, or the action is not available.
 6. It is suspicious: a person decides, at every level.
 7. It is malicious: mail asks a person, a device's isolation too unless the tenant opted in, and the automation
-   level decides about files. Where a file really lies is in doubt: a person decides.
+   level decides about files, and about processes only where it is Full. Where a file really lies is in doubt: a person
+   decides.
 """
 
 from collections.abc import Iterator
@@ -134,7 +135,7 @@ def _approval(facts: Facts) -> tuple[bool, str]:
         return False, _("It is malicious; action on mail needs approval.")
     if facts.kind == EvidenceKind.DEVICE:
         return _approval_of_isolation(facts)
-    return _approval_by_level(facts.automation_level, facts.file_path)
+    return _approval_by_level(facts)
 
 
 def _approval_of_isolation(facts: Facts) -> tuple[bool, str]:
@@ -143,16 +144,18 @@ def _approval_of_isolation(facts: Facts) -> tuple[bool, str]:
     return False, _("It is malicious; isolating a device needs approval.")
 
 
-def _approval_by_level(level: AutomationLevel | None, path: str) -> tuple[bool, str]:
+def _approval_by_level(facts: Facts) -> tuple[bool, str]:
+    level = facts.automation_level
     if level == AutomationLevel.FULL:
         return True, _("It is malicious, and the device group remediates threats automatically.")
-    if level == AutomationLevel.SEMI_CORE_FOLDERS:
-        return _approval_by_core_folder(path)
-    if level == AutomationLevel.SEMI_NON_TEMP_FOLDERS:
-        return _approval_by_temp_folder(path)
     if level == AutomationLevel.SEMI_ALL_FOLDERS:
         return False, _("It is malicious; the device group requires approval for all folders.")
-    return False, _("It is malicious; the device group is not known, so a person decides.")
+    if level is None:
+        return False, _("It is malicious; the device group is not known, so a person decides.")
+    if facts.kind != EvidenceKind.FILE:
+        return False, _("It is malicious and running; the device group lets folders decide about files only.")
+    by_folder = _approval_by_core_folder if level == AutomationLevel.SEMI_CORE_FOLDERS else _approval_by_temp_folder
+    return by_folder(facts.file_path)
 
 
 def _approval_by_core_folder(path: str) -> tuple[bool, str]:
@@ -212,11 +215,12 @@ def _examples() -> Iterator[tuple[str, Facts]]:
         recipients_known=True,
         wired=frozenset(ACTION_OF_KIND.values()),
     )
-    yield _("file or process in a core folder"), replace(on_device, file_path=r"C:\Windows\System32\a.exe")
-    yield _("file or process in a temporary folder"), replace(on_device, file_path=r"C:\Users\a\Downloads\a.exe")
-    yield _("file or process in another folder"), replace(on_device, file_path=r"D:\Data\a.exe")
-    yield _("file or process, folder in doubt"), on_device
+    yield _("file in a core folder"), replace(on_device, file_path=r"C:\Windows\System32\a.exe")
+    yield _("file in a temporary folder"), replace(on_device, file_path=r"C:\Users\a\Downloads\a.exe")
+    yield _("file in another folder"), replace(on_device, file_path=r"D:\Data\a.exe")
+    yield _("file, folder in doubt"), on_device
     yield _("file or process without SHA-1"), replace(on_device, has_sha1=False)
+    yield _("process"), replace(on_device, kind=EvidenceKind.PROCESS, file_path=r"D:\Data\a.exe")
     yield _("the device itself"), replace(on_device, kind=EvidenceKind.DEVICE)
     yield _("anything else on a device"), replace(on_device, kind=EvidenceKind.REGISTRY_KEY)
     for kind in (EvidenceKind.ANALYZED_MESSAGE, EvidenceKind.MAIL_CLUSTER, EvidenceKind.URL, EvidenceKind.MAILBOX):

@@ -152,3 +152,21 @@ class ActionEvidence(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.action_id} {self.evidence_id}"
+
+
+class PendingAction(RemediationAction):
+    """An action on the Action center's Pending tab; the same row under another name."""
+
+    class Meta:
+        proxy = True
+        verbose_name = _("pending action")
+        verbose_name_plural = _("pending")
+
+
+class HistoryAction(RemediationAction):
+    """An action on the Action center's History tab; the same row under another name."""
+
+    class Meta:
+        proxy = True
+        verbose_name = _("action")
+        verbose_name_plural = _("history")

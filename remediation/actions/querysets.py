@@ -3,8 +3,9 @@
 from typing import Self, TypeVar
 
 from django.db import models
+from django.db.models.functions import Coalesce
 
-from remediation.actions.states import OPEN_STATES, UNSENT_STATES, State
+from remediation.actions.states import OPEN_STATES, UNSENT_STATES, Answer, State
 
 Row = TypeVar("Row", bound=models.Model, covariant=True)
 
@@ -32,6 +33,22 @@ class ActionQuerySet(models.QuerySet[Row]):
         """Add `is_undone`: whether an undo of the action has succeeded."""
         undo = self.model._base_manager.filter(undoes=models.OuterRef("pk"), state=State.SUCCEEDED)
         return self.annotate(is_undone=models.Exists(undo))
+
+    def with_approvals(self) -> Self:
+        """Add `approvals_given`: how many people approved exactly this. Who may still approve is asked when it is sent."""
+        decisions = self.model._meta.get_field("decisions").related_model._base_manager  # type: ignore[union-attr]
+        given = (
+            decisions.filter(
+                action=models.OuterRef("pk"),
+                answer=Answer.APPROVE,
+                parameters_sha256=models.OuterRef("parameters_sha256"),
+            )
+            .order_by()
+            .values("action")
+            .annotate(count=models.Count("*"))
+            .values("count")
+        )
+        return self.annotate(approvals_given=Coalesce(models.Subquery(given), 0))
 
     def for_lists(self) -> Self:
         """Bring along what a list shows, in one query."""

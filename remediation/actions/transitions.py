@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from portal.access.roles import Capability, roles_with
 from portal.audit.recording import SYSTEM, ActorStamp, record
 from portal.tenancy.scope import acting_for
+from remediation.actions import approvals
 from remediation.actions.exceptions import IllegalMove, LostClaim
 from remediation.actions.models import RemediationAction
 from remediation.actions.states import MOVES, OPEN_STATES, State
@@ -101,12 +102,7 @@ WITH due AS (
       AND (a.requested_by_id IS NULL OR (
            SELECT count(*) FROM roles_of_person(a.requested_by_id) r WHERE r.tenant_id = a.tenant_id
              AND r.role = ANY (CASE a.required_approvals WHEN 0 THEN %(deciders)s ELSE %(requesters)s END)) > 0)
-      AND (a.required_approvals = 0 OR (
-           SELECT count(DISTINCT d.user_id) FROM actions_decision d
-           WHERE d.tenant_id = a.tenant_id AND d.action_id = a.id AND d.answer = 'approve'
-             AND d.parameters_sha256 = a.parameters_sha256 AND d.user_id IS DISTINCT FROM a.requested_by_id
-             AND (SELECT count(*) FROM roles_of_person(d.user_id) r
-                  WHERE r.tenant_id = a.tenant_id AND r.role = ANY (%(deciders)s)) > 0) >= a.required_approvals)
+      AND (a.required_approvals = 0 OR {approvals} >= a.required_approvals)
     ORDER BY a.priority, a.not_before, a.id
     LIMIT 1 FOR UPDATE OF a SKIP LOCKED
 )
@@ -116,7 +112,7 @@ SET state = 'sending', fence = a.fence + 1, attempt = a.attempt + 1, owner = %(o
 FROM due WHERE a.id = due.id AND a.state = 'approved'
 RETURNING a.id, a.fence, a.type, a.parameters, a.parameters_sha256, a.reason, a.sent_at, a.target,
     (SELECT d.machine_id FROM investigations_device d WHERE d.tenant_id = a.tenant_id AND d.id = a.device_id)
-"""
+""".replace("{approvals}", approvals.COUNT)
 
 
 def claim(tenant_id: UUID, *, owner: str, types: Collection[str]) -> Claim | None:

@@ -60,6 +60,7 @@ DOUBTFUL = [
     r"\\?\Volume{2f0c}\Windows\a.exe",
     r"\\.\C:\Windows\a.exe",
     r"\Device\Mup\server\share\a.exe",
+    r"\Device\HarddiskVolume\Windows\a.exe",
     r"\Device\HarddiskVolumeShadowCopy1\Windows\a.exe",
     r"C:\PROGRA~1\a.exe",
     r"C:\Users\ann\DOWNLO~1\a.exe",

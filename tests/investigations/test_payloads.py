@@ -264,6 +264,15 @@ def test_an_entity_keeps_its_key_when_its_verdict_and_status_change() -> None:
         assert len(only(item).entity_key) == 32
 
 
+def test_a_cluster_that_grows_is_the_same_one_and_clusters_of_other_messages_are_not() -> None:
+    def key(*message_ids: str, **fields: str) -> str:
+        return only(piece("mailCluster", networkMessageIds=list(message_ids), **fields)).entity_key
+
+    assert key("N-1", clusterBy="Subject", query="s") == key("N-1", "N-2", clusterBy="Subject", query="s")
+    assert key("N-1", clusterBy="Subject", query="s") != key("N-1", clusterBy="Subject", query="t")
+    assert key("N-1", "N-2") == key("N-2", "N-1") != key("N-1")
+
+
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=8), lambda inner: st.lists(inner)))
 def test_no_value_of_any_field_escapes_as_another_exception(value: object) -> None:
     names = ("mdeDeviceId", "fileDetails", "imageFile", "networkMessageIds", "userAccount", "tags", "processId", "name")

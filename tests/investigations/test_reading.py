@@ -104,6 +104,13 @@ def test_what_no_database_keeps_is_refused_alone(value: str, reason: str) -> Non
     assert read(bad) == [Unreadable("(document)", reason)]
 
 
+def test_a_record_may_be_a_hundred_levels_deep() -> None:
+    at_the_limit, beyond = "[" * 99 + "]" * 99, "[" * 100 + "]" * 100
+
+    assert isinstance(read(f'{{"x": {at_the_limit}}}')[0], Record)
+    assert isinstance(read(f'{{"x": {beyond}}}')[0], Unreadable)
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

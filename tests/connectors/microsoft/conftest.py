@@ -1,6 +1,6 @@
-"""A small TLS server whose behaviour a test writes down, and a stand-in for sign-in.
+"""Two servers to talk to: the simulator in its own process, and a small one whose behaviour a test writes down.
 
-It does what no well-made server would: drip, break off, answer about something else.
+The small one does what no well-made server would: drip, break off, answer about something else.
 """
 
 import base64
@@ -8,17 +8,24 @@ import json
 import socket
 import ssl
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
 
+import httpx
 import pytest
 import trustme
 
 from connectors.microsoft.http import Api
 from connectors.microsoft.sign_in import DEFENDER, Resource
+from connectors.protocol import ConnectionSettings
 
 TENANT = "7c2f9e10-41b8-4d07-9a3e-5d6b8e0f1a22"
 
@@ -75,9 +82,9 @@ def http(status: int, body: object = None, **headers: str) -> bytes:
 
 
 def drip(out: socket.socket, start: bytes) -> None:
-    """Send `start` and then one byte every 50 ms, for ever."""
+    """Send `start` and then one byte every 50 ms, for 5 s."""
     out.sendall(start)
-    while True:
+    for _ in range(100):
         time.sleep(0.05)
         out.sendall(b"x")
 
@@ -135,3 +142,67 @@ def tokens() -> Tokens:
 def api(wire: Wire, tokens: Tokens, ca_file: str) -> Api:
     """Defender at the wire, with one second for each call."""
     return Api(wire.url, resource=DEFENDER, tokens=tokens, tenant_id=TENANT, ca_file=ca_file, deadline_seconds=1)
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """The simulator in its own process, and the admin's view of one fresh tenant in it."""
+
+    url: str
+    ca_file: str
+    tenant_id: str
+
+    @property
+    def settings(self) -> ConnectionSettings:
+        return ConnectionSettings(
+            kind="microsoft",
+            entra_tenant_id=self.tenant_id,
+            client_id="quell-demo",
+            client_secret="demo-secret",
+            login_url=self.url,
+            defender_url=self.url,
+            graph_url=self.url,
+            ca_file=self.ca_file,
+        )
+
+    def seed(self, **what: object) -> None:
+        self._admin("PUT", f"/tenants/{self.tenant_id}", what)
+
+    def fault(self, **what: object) -> None:
+        self._admin("POST", "/faults", {"tenant": self.tenant_id, **what})
+
+    def accepted(self) -> list[dict[str, Any]]:
+        """What it has accepted for this tenant: the judge."""
+        entries = self._admin("GET", f"/log?tenant={self.tenant_id}")["entries"]
+        return [entry for entry in entries if entry["accepted"]]
+
+    def _admin(self, method: str, path: str, body: object = None) -> Any:
+        trust = ssl.create_default_context(cafile=self.ca_file)
+        answer = httpx.request(method, f"{self.url}/_simulator{path}", json=body, verify=trust).raise_for_status()
+        return answer.json()
+
+
+@pytest.fixture(scope="session")
+def simulator_note(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Start the simulator once and return what it says about itself."""
+    data = tmp_path_factory.mktemp("simulator")
+    command = [sys.executable, "-m", "connectors.simulator", "--data", str(data), "--action-seconds", "0.4"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    note = data / "simulator.json"
+    ends = time.monotonic() + 30
+    while not note.exists():
+        assert process.poll() is None, "the simulator ended at once"
+        assert time.monotonic() < ends, "the simulator did not start within 30 s"
+        time.sleep(0.05)
+    yield json.loads(note.read_text())
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture
+def simulator(simulator_note: dict[str, str]) -> Simulator:
+    """A tenant of its own for each test, with one machine and two messages to one person."""
+    fresh = Simulator(simulator_note["url"], simulator_note["ca_file"], str(uuid4()))
+    emails = [{"networkMessageId": str(UUID(int=n)), "recipientEmailAddress": "ada@x.example"} for n in (1, 2)]
+    fresh.seed(machines=[{"id": "a" * 40, "computerDnsName": "lap-01"}], emails=emails)
+    return fresh

@@ -67,7 +67,7 @@ def test_a_status_means_one_of_three_outcomes(status: int, code: str, kind: type
 
 
 def test_an_error_names_call_and_code_but_no_secret(api: Api, wire: Wire) -> None:
-    echo = {"error": {"code": "Forbidden", "message": "no role in " + "x" * 190 + " secret-token-0"}}
+    echo = {"error": {"code": "Forbidden", "message": "secret-token-0 has no role " + "x" * 165 + " secret-token-0"}}
     wire.script = lambda out, _request: out.sendall(http(403, echo))
 
     with pytest.raises(Refused, match="POST /api/act for tenant .*Forbidden.*consent") as caught:

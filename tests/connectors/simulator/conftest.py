@@ -1,11 +1,13 @@
 """One simulator in its own process for all tests of the session, and tenants of its own for each test."""
 
 import json
+import socket
 import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,7 +54,11 @@ class RunningSimulator:
         """A client with a bearer for one tenant and one API."""
         bearer = self.ask_token(tenant, scope=f"{audience}/.default").json()["access_token"]
         return httpx.Client(
-            base_url=self.url, verify=self.tls, headers={"Authorization": f"Bearer {bearer}"}, timeout=10
+            base_url=self.url,
+            verify=self.tls,
+            headers={"Authorization": f"Bearer {bearer}"},
+            timeout=10,
+            trust_env=False,
         )
 
 
@@ -97,6 +103,27 @@ class Company:
         }
         return self.graph.post("/v1.0/security/collaboration/analyzedEmails/remediate", json={**body, **changes})
 
+    def slow_down(self, seconds: float) -> None:
+        """Make what is accepted from now on take this long."""
+        answer = self.simulator.admin.put(f"/_simulator/tenants/{self.id}", json={"action_seconds": seconds})
+        assert answer.status_code == 200, answer.text
+
+    @contextmanager
+    def raw_act(self, verb: str, **body: Any) -> Iterator[ssl.SSLSocket]:
+        """Post one verb over a bare TLS socket, and leave the reading to the caller."""
+        content = json.dumps({"Comment": "test", **body})
+        request = (
+            f"POST /api/machines/{self.machines[0]}/{verb} HTTP/1.1\r\nHost: localhost\r\n"
+            f"Authorization: {self.defender.headers['authorization']}\r\nContent-Length: {len(content)}\r\n\r\n"
+        )
+        address = httpx.URL(self.simulator.url)
+        with (
+            socket.create_connection((address.host, address.port), timeout=5) as plain,
+            self.simulator.tls.wrap_socket(plain, server_hostname="localhost") as connection,
+        ):
+            connection.sendall((request + content).encode())
+            yield connection
+
     def truth(self) -> dict[str, Any]:
         """What is true behind the scenes."""
         view: dict[str, Any] = self.simulator.admin.get(f"/_simulator/tenants/{self.id}").json()
@@ -128,7 +155,7 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimul
         note = json.loads((directory / "simulator.json").read_text())
         assert note == {"url": url, "ca_file": str(directory / "ca.pem"), "pid": process.pid}
         tls = ssl.create_default_context(cafile=note["ca_file"])
-        with httpx.Client(base_url=url, verify=tls, timeout=10) as admin:
+        with httpx.Client(base_url=url, verify=tls, timeout=10, trust_env=False) as admin:
             yield RunningSimulator(url, directory, admin)
     finally:
         process.terminate()

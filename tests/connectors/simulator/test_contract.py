@@ -3,22 +3,30 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.connectors.simulator.conftest import Company
+
+pytestmark = pytest.mark.process
+
+Check = Callable[[str, str, list[dict[str, Any]]], subprocess.CompletedProcess[str]]
 
 SHARED = Path(__file__).resolve().parents[3].parent / "shared"
 EVIDENCE = "#microsoft.graph.security."
 
 
 @pytest.fixture
-def check(tmp_path):
+def check(tmp_path: Path) -> Check:
     """Runs the checker over answers and gives back what it found."""
     checker = SHARED / "bin" / "contract-check"
     if not checker.exists():
         pytest.skip("not checked against Microsoft's metadata: ../shared is not here")
 
-    def run(metadata, kind, rows):
+    def run(metadata: str, kind: str, rows: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:
         assert rows
         answers = tmp_path / "answers.ndjson"
         answers.write_text("\n".join(json.dumps(row) for row in rows))
@@ -28,7 +36,7 @@ def check(tmp_path):
     return run
 
 
-def test_machines_are_as_declared(check, acme):
+def test_machines_are_as_declared(check: Check, acme: Company) -> None:
     rows = acme.defender.get("/api/machines").json()["value"] + [
         acme.defender.get(f"/api/machines/{acme.machines[0]}").json()
     ]
@@ -36,7 +44,7 @@ def test_machines_are_as_declared(check, acme):
     assert found.returncode == 0, found.stdout
 
 
-def test_machine_actions_are_as_declared(check, acme, after_action):
+def test_machine_actions_are_as_declared(check: Check, acme: Company, after_action: Callable[[], None]) -> None:
     sha1 = "9c1e5f7a1b9c3d4826e7f81209ab34cd56ef7812"
     posted = [
         acme.act("isolate", IsolationType="Full", ExternalId="e", Title="t", RequestSource="PublicApi"),
@@ -56,7 +64,7 @@ def test_machine_actions_are_as_declared(check, acme, after_action):
     assert {row["status"] for row in rows} == {"Pending", "Cancelled", "Succeeded"}
 
 
-def test_alerts_are_as_declared(check, found_company):
+def test_alerts_are_as_declared(check: Check, found_company: Callable[..., Company]) -> None:
     evidence = [
         {"@odata.type": f"{EVIDENCE}deviceEvidence", "remediationStatus": "active"},
         {"@odata.type": f"{EVIDENCE}fileEvidence", "fileDetails": {"fileName": "a.exe", "filePath": "C:\\temp"}},
@@ -71,7 +79,7 @@ def test_alerts_are_as_declared(check, found_company):
     assert found.returncode == 0, found.stdout
 
 
-def test_mails_are_as_declared(check, acme, after_action):
+def test_mails_are_as_declared(check: Check, acme: Company, after_action: Callable[[], None]) -> None:
     rows = [acme.mail("mail-1")]
     for action in ("moveToJunk", "moveToDeletedItems", "moveToInbox", "softDelete", "hardDelete"):
         acme.remediate("mail-1", action)

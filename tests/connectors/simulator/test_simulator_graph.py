@@ -1,6 +1,13 @@
 """Graph: alerts as they are read, and mails as they are moved."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+
+from tests.connectors.simulator.conftest import Company, RunningSimulator
+
+pytestmark = pytest.mark.process
 
 ALERTS = "/v1.0/security/alerts_v2"
 EMAILS = "/v1.0/security/collaboration/analyzedEmails"
@@ -16,7 +23,9 @@ DEVICE = "#microsoft.graph.security.deviceEvidence"
         ("moveToDeletedItems", "deletedFolder"),
     ],
 )
-def test_a_mail_moves_when_its_time_is_up(acme, after_action, action, location):
+def test_a_mail_moves_when_its_time_is_up(
+    acme: Company, after_action: Callable[[], None], action: str, location: str
+) -> None:
     answer = acme.remediate("mail-1", action)
     assert answer.status_code == 202
     [entry] = acme.log(external_id="quell 1")
@@ -30,7 +39,9 @@ def test_a_mail_moves_when_its_time_is_up(acme, after_action, action, location):
     assert [event["eventResult"] for event in moved["timelineEvents"]] == ["success"]
 
 
-def test_a_soft_deleted_mail_comes_back_and_a_hard_deleted_one_never(acme, after_action):
+def test_a_soft_deleted_mail_comes_back_and_a_hard_deleted_one_never(
+    acme: Company, after_action: Callable[[], None]
+) -> None:
     results = []
     for action in ("softDelete", "moveToInbox", "hardDelete", "moveToInbox"):
         acme.remediate("mail-1", action)
@@ -40,7 +51,7 @@ def test_a_soft_deleted_mail_comes_back_and_a_hard_deleted_one_never(acme, after
     assert acme.mail("mail-1")["timelineEvents"][-1]["eventResult"] == "failure"
 
 
-def test_a_double_remediation_is_two_events(acme, after_action):
+def test_a_double_remediation_is_two_events(acme: Company, after_action: Callable[[], None]) -> None:
     acme.remediate("mail-1", "softDelete")
     spelled_out = acme.graph.post(
         f"{EMAILS}/microsoft.graph.security.remediate", json={**acme.log()[0]["body"], "displayName": "quell 2"}
@@ -63,7 +74,9 @@ def test_a_double_remediation_is_two_events(acme, after_action):
         {"approverUpn": "ada@acme.example"},
     ],
 )
-def test_a_remediation_microsoft_would_not_take_is_refused(acme, after_action, changes):
+def test_a_remediation_microsoft_would_not_take_is_refused(
+    acme: Company, after_action: Callable[[], None], changes: dict[str, Any]
+) -> None:
     answer = acme.remediate("mail-1", **{"action": "softDelete", **changes})
     assert answer.status_code == 400
     assert set(answer.json()["error"]) == {"code", "message", "innerError"}
@@ -73,13 +86,13 @@ def test_a_remediation_microsoft_would_not_take_is_refused(acme, after_action, c
     assert [entry["accepted"] for entry in acme.log()] == [False]
 
 
-def test_mails_are_asked_for_with_a_time_window(acme):
+def test_mails_are_asked_for_with_a_time_window(acme: Company) -> None:
     assert acme.graph.get(EMAILS).status_code == 400
     past = {"startTime": "2020-01-01T00:00:00Z", "endTime": "2020-02-01T00:00:00Z"}
     assert acme.graph.get(EMAILS, params=past).json()["value"] == []
 
 
-def test_gated_words_need_the_prefer_header(acme, simulator):
+def test_gated_words_need_the_prefer_header(acme: Company, simulator: RunningSimulator) -> None:
     evidence = {"@odata.type": DEVICE, "verdict": "suspicious", "remediationStatus": "pendingApproval"}
     alert = {"id": "da1_1", "serviceSource": "microsoftSentinel", "evidence": [evidence]}
     simulator.admin.post(f"/_simulator/tenants/{acme.id}/alerts", json=alert)
@@ -91,7 +104,9 @@ def test_gated_words_need_the_prefer_header(acme, simulator):
     assert preferring["serviceSource"] == "microsoftSentinel"
 
 
-def test_alerts_are_read_from_a_watermark_in_pages(found_company, simulator):
+def test_alerts_are_read_from_a_watermark_in_pages(
+    found_company: Callable[..., Company], simulator: RunningSimulator
+) -> None:
     alerts = [{"id": f"da{n}_1", "lastUpdateDateTime": f"2026-01-0{n}T00:00:00.1234567Z"} for n in range(1, 6)]
     company = found_company(alerts=alerts)
     query = {

@@ -65,7 +65,6 @@ def outcomes(facts: Facts) -> tuple[EvidenceOutcome, ...]:
     return tuple(decide(replace(facts, automation_level=level)).outcome for level in LEVELS)
 
 
-@pytest.mark.parametrize("kind", [EvidenceKind.FILE, EvidenceKind.PROCESS])
 @pytest.mark.parametrize(
     ("folder", "expected"),
     [
@@ -79,12 +78,18 @@ def outcomes(facts: Facts) -> tuple[EvidenceOutcome, ...]:
         ("unknown", (AUTO, ASK, ASK, ASK, OFF)),
     ],
 )
-def test_a_malicious_file_goes_by_level_and_folder(
-    kind: EvidenceKind, folder: str, expected: tuple[EvidenceOutcome, ...]
-) -> None:
-    facts = replace(FILE, kind=kind, file_path=FOLDERS[folder])
+def test_a_malicious_file_goes_by_level_and_folder(folder: str, expected: tuple[EvidenceOutcome, ...]) -> None:
+    facts = replace(FILE, file_path=FOLDERS[folder])
 
     assert outcomes(facts) == expected
+    assert decide(facts).action_type == QUARANTINE
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_malicious_process_is_automatic_at_full_alone_whatever_its_folder(folder: str) -> None:
+    facts = replace(FILE, kind=EvidenceKind.PROCESS, file_path=FOLDERS[folder])
+
+    assert outcomes(facts) == (AUTO, ASK, ASK, ASK, OFF)
     assert decide(facts).action_type == QUARANTINE
 
 
@@ -242,6 +247,10 @@ def test_a_device_whose_group_is_not_known_asks_a_person(facts: Facts) -> None:
             replace(FILE, automation_level=AutomationLevel.SEMI_CORE_FOLDERS, file_path=FOLDERS["doubtful"]),
             "It is malicious; which folder it is in cannot be told for certain, so a person decides.",
         ),
+        (
+            replace(FILE, automation_level=AutomationLevel.SEMI_NON_TEMP_FOLDERS, file_path=""),
+            "It is malicious; which folder it is in cannot be told for certain, so a person decides.",
+        ),
         (FILE, "It is malicious, and the device group remediates threats automatically."),
     ],
 )
@@ -255,7 +264,7 @@ def test_the_printed_table_says_what_the_design_says() -> None:
     assert (
         TableRow(
             "Malicious",
-            "file or process in a core folder",
+            "file in a core folder",
             "Full - remediate threats automatically",
             "Automatic",
             "Stop and quarantine file",

@@ -1,0 +1,1 @@
+"""The API resources of devices, groups, alerts, investigations and evidence, one file each."""

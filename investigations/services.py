@@ -1,0 +1,170 @@
+"""The verbs of investigations: begin and stop one by hand, note what was decided, and take the state that follows."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import Case, CharField, Count, Q, TextField, Value, When
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from investigations.models import Device, Evidence, Investigation, InvestigationDevice
+from investigations.states import OPEN_STATES, EvidenceOutcome, InvestigationState, Verdict
+from portal.access.actors import Actor
+from portal.access.exceptions import BadRequest, Conflict
+from portal.access.roles import Capability
+from portal.audit.recording import SYSTEM, ActorStamp, record
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeFacts:
+    """How many of an investigation's actions are where; `failed` holds those that timed out as well."""
+
+    pending: int = 0
+    open: int = 0
+    succeeded: int = 0
+    rejected: int = 0
+    failed: int = 0
+    expired: int = 0
+    cancelled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceFacts:
+    """How many of an investigation's pieces of evidence still wait, and how many are a threat nobody acts on."""
+
+    waiting: int = 0
+    threats_without_action: int = 0
+
+
+def next_state(actions: OutcomeFacts, evidence: EvidenceFacts) -> InvestigationState:
+    """Return the state that follows. Rejecting counts as handling (Microsoft: automated investigation states)."""
+    if actions.pending:
+        return InvestigationState.PENDING_APPROVAL
+    if actions.open or evidence.waiting:
+        return InvestigationState.RUNNING
+    return _end_state(actions, evidence)
+
+
+def _end_state(actions: OutcomeFacts, evidence: EvidenceFacts) -> InvestigationState:
+    if actions.expired:
+        return InvestigationState.TERMINATED_BY_SYSTEM
+    if actions.failed:
+        return InvestigationState.PARTIALLY_REMEDIATED
+    if actions.succeeded or actions.rejected:
+        return InvestigationState.SUCCESSFULLY_REMEDIATED
+    if evidence.threats_without_action:
+        return InvestigationState.UNSUPPORTED_ALERT_TYPE
+    return InvestigationState.BENIGN
+
+
+def note_outcome(investigation_id: UUID, actions: OutcomeFacts) -> None:
+    """Give an open investigation the state its actions and evidence call for; one that has ended keeps its state."""
+    investigation = Investigation.objects.select_for_update().get(pk=investigation_id)
+    if investigation.state not in OPEN_STATES:
+        return
+    threats = Q(verdict__in=[Verdict.MALICIOUS, Verdict.SUSPICIOUS])
+    without = Q(outcome__in=[EvidenceOutcome.NO_ACTION, EvidenceOutcome.NO_AUTOMATED_RESPONSE])
+    counts = investigation.evidence.aggregate(
+        waiting=Count("id", filter=Q(outcome__in=["", EvidenceOutcome.WAITING_FOR_VERDICT])),
+        threats_without_action=Count("id", filter=threats & without),
+    )
+    if investigation.started_by_id and not investigation.evidence.exists():
+        return  # begun by hand and nothing found yet: it is for a person to stop it
+    _move(investigation, next_state(actions, EvidenceFacts(**counts)), actor=SYSTEM, reason="")
+
+
+def note_decisions(decisions: Mapping[UUID, tuple[str, str]]) -> None:
+    """Write what was decided about each piece of evidence, and why, in one statement."""
+    if not decisions:
+        return
+    Evidence.objects.filter(pk__in=decisions).update(
+        decided_at=Now(),
+        outcome=Case(
+            *[When(pk=key, then=Value(outcome)) for key, (outcome, _reason) in decisions.items()],
+            output_field=CharField(),
+        ),
+        reason=Case(
+            *[When(pk=key, then=Value(reason)) for key, (_outcome, reason) in decisions.items()],
+            output_field=TextField(),
+        ),
+    )
+
+
+def start_investigation(device: Device, *, actor: Actor, reason: str) -> Investigation:
+    """Begin an investigation of a device by hand; new alerts on it join. Raises Conflict when one is under way."""
+    actor.require(Capability.WORK_ON_INVESTIGATIONS, device.tenant_id)
+    if not reason.strip():
+        raise BadRequest(_("Give a reason; it goes on record."))
+    reached = InvestigationDevice.objects.filter(device=device, investigation__state__in=OPEN_STATES)
+    if reached.exists():
+        raise Conflict(_("An investigation of this device is already under way; new alerts join it."))
+    investigation = Investigation.objects.create(
+        tenant_id=device.tenant_id,
+        title=_("Investigation of %(device)s by hand") % {"device": device},
+        device=device,
+        started_by_id=actor.id,
+        state=InvestigationState.RUNNING,
+    )
+    InvestigationDevice.objects.create(tenant_id=device.tenant_id, investigation=investigation, device=device)
+    _note(investigation, "investigation.started", actor.stamp, before="", reason=reason)
+    return investigation
+
+
+def stop_investigation(investigation: Investigation, *, actor: Actor, reason: str) -> None:
+    """End an open investigation by hand. Raises Conflict when it has ended."""
+    actor.require(Capability.WORK_ON_INVESTIGATIONS, investigation.tenant_id)
+    locked = Investigation.objects.select_for_update().get(pk=investigation.pk)
+    if locked.state not in OPEN_STATES:
+        raise Conflict(_("This investigation has ended already."))
+    _move(locked, InvestigationState.TERMINATED_BY_USER, actor=actor.stamp, reason=reason)
+
+
+def include_devices(investigation_id: UUID, device_ids: Collection[UUID]) -> list[UUID]:
+    """Let an investigation reach these devices after all; return the evidence on them, which is now to be decided."""
+    investigation = Investigation.objects.get(pk=investigation_id)
+    InvestigationDevice.objects.bulk_create(
+        [
+            InvestigationDevice(
+                tenant_id=investigation.tenant_id, investigation=investigation, device_id=device_id, is_widened=True
+            )
+            for device_id in sorted(device_ids)
+        ],
+        ignore_conflicts=True,
+    )
+    return list(_evidence_on(investigation_id, device_ids).values_list("pk", flat=True))
+
+
+def leave_out_devices(investigation_id: UUID, device_ids: Sequence[UUID], *, reason: str) -> None:
+    """Note that the investigation was not widened to these devices: nothing is done about the evidence on them."""
+    _evidence_on(investigation_id, device_ids).update(
+        outcome=EvidenceOutcome.NO_ACTION,
+        reason=_("The investigation was not widened to this device: %(reason)s.") % {"reason": reason},
+        decided_at=Now(),
+    )
+
+
+def _evidence_on(investigation_id: UUID, device_ids: Collection[UUID]):  # type: ignore[no-untyped-def]
+    return Evidence.objects.filter(investigation_id=investigation_id, device_id__in=device_ids)
+
+
+def _move(investigation: Investigation, to: InvestigationState, *, actor: ActorStamp, reason: str) -> None:
+    before = InvestigationState(investigation.state)
+    if to == before:
+        return
+    investigation.state = to
+    Investigation.objects.filter(pk=investigation.pk).update(
+        state=to, changed_at=Now(), ended_at=None if to in OPEN_STATES else Now()
+    )
+    _note(investigation, f"investigation.{'changed' if to in OPEN_STATES else 'ended'}", actor, before.value, reason)
+
+
+def _note(investigation: Investigation, verb: str, actor: ActorStamp, before: str, reason: str) -> None:
+    record(
+        investigation.tenant_id,
+        verb,
+        object_type="investigation",
+        object_id=investigation.pk,
+        actor=actor,
+        data={"before": before, "after": str(investigation.state), "reason": reason},
+    )

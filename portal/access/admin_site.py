@@ -1,0 +1,62 @@
+"""The admin site: Quell's name on it, its own order of pages, and a first page that says what waits for people."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+LAST_PLACE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One number on the first page. `url` names the page it leads to, `query` narrows that; `tone` is a badge's."""
+
+    label: Promise
+    count: int
+    url: str
+    hint: Promise
+    tone: str = "neutral"
+    query: str = ""
+
+
+class PortalSite(AdminSite):
+    """Quell's pages. What a person sees here is up to their memberships."""
+
+    site_title = _("Quell")
+    site_header = _("Quell")
+    index_title = _("Overview")
+    site_url = None
+    index_template = "admin/overview.html"
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """Show what waits for people in the tenants this person sees."""
+        return super().index(request, {"cards": list(self.cards(request)), **(extra_context or {})})
+
+    def cards(self, request: HttpRequest) -> Iterable[Card]:
+        """Ask every page that has something to count; pages the person may not open count nothing."""
+        for pages in sorted(self._registry.values(), key=_place):
+            if hasattr(pages, "cards") and pages.has_module_permission(request):
+                yield from pages.cards(request)
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Order pages by how often people need them, not by the alphabet."""
+        places = {model: _place(pages) for model, pages in self._registry.items()}
+        apps = super().get_app_list(request, app_label)
+        for app in apps:
+            app["models"].sort(key=lambda entry: places[entry["model"]])
+        return sorted(apps, key=lambda app: min(places[entry["model"]] for entry in app["models"]))
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        """Leave out the shortcut to objects on a public site, which Quell has not."""
+        return [url for url in super().get_urls() if getattr(url, "name", None) != "view_on_site"]
+
+
+def _place(pages: Any) -> int:
+    return int(getattr(pages, "menu_place", LAST_PLACE))

@@ -1,0 +1,53 @@
+"""How values look on every page: times with their zone, states as badges that also say it in words, links."""
+
+from datetime import datetime
+from uuid import UUID
+
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince, timeuntil
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+
+NOTHING = "–"
+
+
+def show_time(moment: datetime | None) -> str:
+    """Return a time to the minute in UTC, with the zone said."""
+    if moment is None:
+        return NOTHING
+    return format_html(
+        '<time datetime="{}">{} UTC</time>', moment.isoformat(timespec="seconds"), f"{moment:%Y-%m-%d %H:%M}"
+    )
+
+
+def show_age(moment: datetime | None) -> str:
+    """Return a time with how long ago it was, or how long until it comes."""
+    if moment is None:
+        return NOTHING
+    if moment <= now():
+        distance = _("%(time)s ago") % {"time": timesince(moment, depth=1)}
+    else:
+        distance = _("in %(time)s") % {"time": timeuntil(moment, depth=1)}
+    return format_html('{} <span class="aside">{}</span>', show_time(moment), distance)
+
+
+def badge(text: object, tone: str = "neutral") -> SafeString:
+    """Return a state as a coloured badge; the text says it, the colour only repeats it.
+
+    `tone` is neutral, waiting, moving, good or bad.
+    """
+    return format_html('<span class="badge badge-{}">{}</span>', tone, text)
+
+
+def link_to(page: str, key: UUID | None, text: object) -> str:
+    """Return a link to one object's page; `page` is the admin's name for it, like `investigations_device`."""
+    if key is None:
+        return NOTHING
+    return format_html('<a href="{}">{}</a>', reverse(f"admin:{page}_change", args=[key]), text)
+
+
+def labelled(label: object, value: object) -> SafeString:
+    """Return a list cell whose column heading comes along where the list is too narrow to have headings."""
+    return format_html('<span class="cell-label">{}</span> {}', label, value)

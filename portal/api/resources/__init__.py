@@ -1,0 +1,1 @@
+"""The API resources of tenants, people and history, one file each."""

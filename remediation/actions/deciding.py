@@ -1,0 +1,176 @@
+"""Puts the decision to evidence: gathers the facts, calls the one pure function, proposes what it says."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+
+from investigations.joining import Widening
+from investigations.models import Evidence, Investigation
+from investigations.services import note_decisions
+from investigations.states import MAIL_KINDS, AutomationLevel, EvidenceKind, EvidenceOutcome, RemediationStatus, Verdict
+from portal.audit.recording import SYSTEM
+from portal.tenancy.models import Tenant
+from remediation.actions.catalogue import WIRED
+from remediation.actions.decision import Decision, Facts, decide
+from remediation.actions.models import ActionEvidence, RemediationAction
+from remediation.actions.parameters import as_messages
+from remediation.actions.proposing import Proposal, propose
+from remediation.actions.states import UNSENT_STATES, Source, State
+from remediation.actions.transitions import move
+
+Pairs = Mapping[str, set[tuple[str, str]]]
+
+
+def decide_evidence(tenant: Tenant, evidence_ids: Sequence[UUID]) -> list[RemediationAction]:
+    """Decide these pieces of evidence and propose what follows; return the actions that are new.
+
+    Evidence whose action has already been sent or answered by a person keeps what was decided.
+    """
+    rows = list(
+        Evidence.objects.filter(pk__in=evidence_ids).select_related("device__group", "alert").order_by("id")
+    )
+    links = _links_of(rows)
+    rows = [row for row in rows if all(action.state in UNSENT_STATES for action in links.get(row.pk, []))]
+    messages = _message_pairs(rows)
+    decisions = {row.pk: decide(_facts(row, tenant, messages)) for row in rows}
+    _cancel_unsupported(rows, decisions, links)
+    note_decisions({key: (decision.outcome, decision.reason) for key, decision in decisions.items()})
+    return _propose(tenant, rows, decisions, messages)
+
+
+def propose_widening(tenant: Tenant, widenings: Iterable[Widening]) -> list[RemediationAction]:
+    """Ask people whether an investigation may spread to ten or more devices; return the actions that are new."""
+    asked = list(widenings)
+    titles = dict(
+        Investigation.objects.filter(pk__in=[item.investigation_id for item in asked]).values_list("pk", "title")
+    )
+    proposals = [
+        Proposal(
+            tenant_id=tenant.id,
+            type="widen_investigation",
+            source=Source.AUTOMATED_DEVICE,
+            target=_("%(title)s: %(count)d devices")
+            % {"title": titles[item.investigation_id], "count": len(item.device_ids)},
+            parameters={
+                "investigation": str(item.investigation_id),
+                "devices": sorted(str(device_id) for device_id in item.device_ids),
+            },
+            reason=_("The same file is on 10 or more other devices: a person decides whether to act on them."),
+            is_approved=False,
+            investigation_id=item.investigation_id,
+        )
+        for item in asked
+    ]
+    actions, born = propose(tenant.id, proposals, actor=SYSTEM)
+    return [actions[digest] for digest in sorted(born)]
+
+
+def _links_of(rows: Sequence[Evidence]) -> dict[UUID, list[RemediationAction]]:
+    links: dict[UUID, list[RemediationAction]] = {}
+    found = ActionEvidence.objects.filter(evidence__in=rows).select_related("action")
+    for link in found:
+        if link.action.state != State.CANCELLED:
+            links.setdefault(link.evidence_id, []).append(link.action)
+    return links
+
+
+def _message_pairs(rows: Sequence[Evidence]) -> Pairs:
+    """Who received the messages of the clusters among these rows, as far as other evidence says."""
+    wanted = {message_id for row in rows for message_id in row.network_message_ids}
+    pairs: dict[str, set[tuple[str, str]]] = {}
+    known = Evidence.objects.filter(kind=EvidenceKind.ANALYZED_MESSAGE, network_message_id__in=wanted)
+    for message_id, recipient in known.values_list("network_message_id", "recipient") if wanted else ():
+        pairs.setdefault(message_id, set()).add((message_id.lower(), recipient.lower()))
+    return pairs
+
+
+def _facts(row: Evidence, tenant: Tenant, messages: Pairs) -> Facts:
+    return Facts(
+        kind=EvidenceKind(row.kind),
+        verdict=Verdict(row.verdict),
+        remediation_status=RemediationStatus(row.remediation_status or RemediationStatus.NONE),
+        automation_level=AutomationLevel(row.device.group.automation_level) if row.device else None,
+        file_path=row.file_path,
+        has_sha1=bool(row.sha1),
+        has_device=row.device is not None,
+        recipients_known=all(message_id in messages for message_id in row.network_message_ids),
+        wired=WIRED,
+        device_isolation_is_automatic=tenant.device_isolation_is_automatic,
+    )
+
+
+def _cancel_unsupported(
+    rows: Sequence[Evidence], decisions: Mapping[UUID, Decision], links: Mapping[UUID, list[RemediationAction]]
+) -> None:
+    """Take back unsent actions of ours that a newer verdict no longer supports and no other evidence does."""
+    doubted: dict[UUID, RemediationAction] = {}
+    for row in rows:
+        decision = decisions[row.pk]
+        for action in links.get(row.pk, []):
+            was_automatic = action.required_approvals == 0
+            fits = action.type == decision.action_type and not (
+                was_automatic and decision.outcome == EvidenceOutcome.PENDING
+            )
+            if action.requested_by_id is None and not fits:
+                doubted[action.pk] = action
+    elsewhere = set(
+        ActionEvidence.objects.filter(
+            action__in=doubted, evidence__outcome__in=[EvidenceOutcome.AUTOMATIC, EvidenceOutcome.PENDING]
+        )
+        .exclude(evidence__in=rows)
+        .values_list("action_id", flat=True)
+    )
+    unsupported = RemediationAction.objects.select_for_update().unsent().filter(pk__in=doubted.keys() - elsewhere)
+    words = _("A newer verdict no longer supports it.")
+    for action in unsupported.order_by("id"):
+        move(action, State.CANCELLED, actor=SYSTEM, reason=words, changes={"detail": words})
+
+
+def _propose(
+    tenant: Tenant, rows: Sequence[Evidence], decisions: Mapping[UUID, Decision], messages: Pairs
+) -> list[RemediationAction]:
+    proposals: dict[UUID, Proposal] = {
+        row.pk: _proposal(tenant, row, decisions[row.pk], messages) for row in rows if decisions[row.pk].action_type
+    }
+    # The same file may lie in two folders of one device and be decided differently: then a person is asked.
+    by_caution = sorted(proposals.values(), key=lambda proposal: proposal.is_approved, reverse=True)
+    actions, born = propose(tenant.id, by_caution, actor=SYSTEM)
+    ActionEvidence.objects.bulk_create(
+        [
+            ActionEvidence(tenant_id=tenant.id, action=actions[proposal.sha256], evidence_id=evidence_id)
+            for evidence_id, proposal in proposals.items()
+        ],
+        ignore_conflicts=True,
+    )
+    return [actions[digest] for digest in sorted(born)]
+
+
+def _proposal(tenant: Tenant, row: Evidence, decision: Decision, messages: Pairs) -> Proposal:
+    is_mail = row.kind in MAIL_KINDS
+    return Proposal(
+        tenant_id=tenant.id,
+        type=decision.action_type,
+        source=Source.AUTOMATED_EMAIL if is_mail else Source.AUTOMATED_DEVICE,
+        target=row.label if is_mail or row.device is None else _device_target(row),
+        parameters=_parameters(row, decision.action_type, messages),
+        reason=decision.reason,
+        is_approved=decision.outcome == EvidenceOutcome.AUTOMATIC,
+        device=None if is_mail else row.device,
+        investigation_id=row.investigation_id,
+    )
+
+
+def _device_target(row: Evidence) -> str:
+    return f"{row.device}" if row.kind == EvidenceKind.DEVICE else f"{row.device} · {row.label}"
+
+
+def _parameters(row: Evidence, action_type: str, messages: Pairs) -> dict[str, object]:
+    if action_type == "isolate_device":
+        return {"isolation_type": "Full"}
+    if action_type == "stop_and_quarantine_file":
+        return {"sha1": row.sha1}
+    pairs = {(row.network_message_id.lower(), row.recipient.lower())} if row.network_message_id else set()
+    for message_id in row.network_message_ids:
+        pairs |= messages.get(message_id, set())
+    return {"messages": as_messages(pairs)}

@@ -1,0 +1,114 @@
+"""What people can do with an action from its pages: the question asked, the service called, what is said afterwards."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from portal.access.actors import Actor
+from portal.access.roles import Capability
+from remediation.actions import services
+from remediation.actions.effects import can_be_undone
+from remediation.actions.models import RemediationAction
+from remediation.actions.states import Answer, State
+
+Run = Callable[[UUID, Actor, str], RemediationAction]
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One thing to do with actions in one of `states`. `tells_effect` when something happens to a device or mail."""
+
+    name: str
+    label: Promise
+    question: Promise
+    button: Promise
+    done: Promise
+    states: frozenset[State]
+    run: Run
+    tells_effect: bool = False
+
+
+_WAITS: Final = frozenset({State.PENDING_APPROVAL})
+_ATTENTION: Final = frozenset({State.NEEDS_ATTENTION})
+
+
+def _resolve(to: State) -> Run:
+    return lambda key, actor, reason: services.resolve_action(key, to, actor=actor, reason=reason)
+
+
+_VERBS: Final = (
+    Verb(
+        "approve", gettext_lazy("Approve"), gettext_lazy("Approve?"), gettext_lazy("Approve"),
+        gettext_lazy("Approved"), _WAITS,
+        lambda key, actor, reason: services.approve_action(key, actor=actor, reason=reason), tells_effect=True,
+    ),
+    Verb(
+        "reject", gettext_lazy("Reject"), gettext_lazy("Reject?"), gettext_lazy("Reject"),
+        gettext_lazy("Rejected"), _WAITS,
+        lambda key, actor, reason: services.reject_action(key, actor=actor, reason=reason),
+    ),
+    Verb(
+        "undo", gettext_lazy("Undo"), gettext_lazy("Undo?"), gettext_lazy("Undo"),
+        gettext_lazy("Undo ordered"), frozenset({State.SUCCEEDED}),
+        lambda key, actor, reason: services.undo_action(key, actor=actor, reason=reason),
+    ),
+    Verb(
+        "cancel", gettext_lazy("Cancel"), gettext_lazy("Cancel before it is sent?"),
+        gettext_lazy("Cancel it"), gettext_lazy("Cancelled"),
+        frozenset({State.PENDING_APPROVAL, State.APPROVED}),
+        lambda key, actor, reason: services.cancel_action(key, actor=actor, reason=reason),
+    ),
+    Verb(
+        "mark_succeeded", gettext_lazy("It was done"), gettext_lazy("Put on record that this was done?"),
+        gettext_lazy("It was done"), gettext_lazy("Marked as done"), _ATTENTION, _resolve(State.SUCCEEDED),
+    ),
+    Verb(
+        "mark_failed", gettext_lazy("It was not done"), gettext_lazy("Put on record that this was not done?"),
+        gettext_lazy("It was not done"), gettext_lazy("Marked as failed"), _ATTENTION, _resolve(State.FAILED),
+    ),
+    Verb(
+        "send_again", gettext_lazy("Send again"), gettext_lazy("Send once more?"),
+        gettext_lazy("Send again"), gettext_lazy("Will be sent again"), _ATTENTION, _resolve(State.APPROVED),
+        tells_effect=True,
+    ),
+)  # fmt: skip
+
+VERBS: Final[Mapping[str, Verb]] = {verb.name: verb for verb in _VERBS}
+
+
+def offered(action: RemediationAction, actor: Actor) -> list[Verb]:
+    """Return what this person can do with the action now. The services check it all again."""
+    return [verb for verb in _VERBS if action.state in verb.states and _makes_sense(verb, action, actor)]
+
+
+def _makes_sense(verb: Verb, action: RemediationAction, actor: Actor) -> bool:
+    is_own = action.requested_by_id == actor.id
+    if verb.name == "cancel":
+        return is_own or (action.state == State.APPROVED and actor.may(Capability.DECIDE_ACTION, action.tenant_id))
+    if not actor.may(Capability.DECIDE_ACTION, action.tenant_id):
+        return False
+    if verb.name == "undo":
+        return can_be_undone(action.kind) and not action.undone_by.filter(state__in=services.STILL_COUNTS).exists()
+    if verb.states == _WAITS:
+        return not is_own and not action.decisions.filter(user_id=actor.id).exists()
+    return True
+
+
+def say_result(verb: Verb, action: RemediationAction) -> str:
+    """Return one line about what came of the verb."""
+    words = {"done": verb.done, "action": action.kind.label, "target": action.target}
+    if verb.name == "approve" and action.state == State.PENDING_APPROVAL:
+        given = action.decisions.filter(answer=Answer.APPROVE, parameters_sha256=action.parameters_sha256).count()
+        return _(
+            "Your approval is on record, %(given)d of %(needed)d: %(action)s · %(target)s. It waits for another."
+        ) % {
+            **words,
+            "given": given,
+            "needed": action.required_approvals,
+        }
+    return _("%(done)s: %(action)s · %(target)s") % words
