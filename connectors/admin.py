@@ -1,15 +1,20 @@
 """The page of connections: how each tenant is reached and whether it works. No secret is shown or asked for here."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib import admin
+from django.db import models
+from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from connectors.models import Connection, Health
 from portal.access.admin_site import Card
 from portal.access.display import badge, show_age
+from portal.access.exceptions import BadRequest
 from portal.access.roles import Capability
 from portal.access.scoped_admin import BY_TENANT, ScopedAdmin, actor_of
 
@@ -33,13 +38,21 @@ class ConnectionAdmin(ScopedAdmin):
         "seen", "alerts_read", "devices_read",
     )  # fmt: skip
     empty_message = gettext_lazy("No tenant is connected yet.")
+    formfield_overrides: ClassVar = {models.URLField: {"assume_scheme": "https"}}
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """Leave tenant admins the switch, provider admins the addresses too."""
         shown = ["tenant", "kind", "health_badge", "health_detail", "seen", "alerts_read", "devices_read"]
         if obj is None or not actor_of(request).may(Capability.MANAGE_TENANTS, obj.tenant_id):
             shown += ["login_url", "defender_url", "graph_url"]
         return shown
+
+    def save_model(self, request: HttpRequest, obj: Connection, form: ModelForm, change: bool) -> None:
+        """Save it. Raises BadRequest for an address without TLS: the provider's credential is sent there."""
+        addresses = (obj.login_url, obj.defender_url, obj.graph_url)
+        if not settings.IS_DEVELOPMENT and not all(address.startswith("https://") for address in addresses):
+            raise BadRequest(_("The addresses must begin with https://."))
+        super().save_model(request, obj, form, change)
 
     def cards(self, request: HttpRequest) -> Iterable[Card]:
         """Count the connections that do not work."""

@@ -101,6 +101,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "csp",
+    *(["portal.demo"] if IS_DEVELOPMENT else []),
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

@@ -5,6 +5,7 @@ administers all.
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,18 +55,24 @@ def _prepare_database(server: EmbeddedPostgres, name: str) -> None:
             connection.settings_dict["NAME"] = template
             call_command("migrate", verbosity=0)
             admin.execute(sql.SQL("COMMENT ON DATABASE {} IS 'migrated'").format(sql.Identifier(template)))
+        _drop_databases_of_ended_runs(admin)
         target = sql.Identifier(name)
-        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(target))
         admin.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER portal_owner").format(target, sql.Identifier(template))
         )
         admin.execute(sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(target))
 
 
+def _drop_databases_of_ended_runs(admin: psycopg.Connection) -> None:
+    for (name,) in admin.execute("SELECT datname FROM pg_database WHERE datname LIKE 'test\\_quell\\_%%'").fetchall():
+        if not Path(f"/proc/{name.rpartition('_')[2]}").exists():
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
 @pytest.fixture(scope="session")
-def database_name(worker_id: str) -> str:
-    """The name of this worker's own database."""
-    return f"test_quell_{worker_id}"
+def database_name() -> str:
+    """The name of this process's own database: several runs may go on at once."""
+    return f"test_quell_{os.getpid()}"
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +89,8 @@ def django_db_setup(django_db_blocker: Any, database_name: str, worker_id: str) 
     yield
     with django_db_blocker.unblock():
         connection.close()
+    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as admin:
+        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database_name)))
 
 
 def _truncate_as_owner(case: TransactionTestCase) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db import models
-from django.forms import Field, ModelForm
+from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
@@ -109,11 +109,11 @@ class UserAdmin(ProviderStaffOnly):
             options["form"] = NewUserForm
         return super().get_form(request, obj, change=change, **options)
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Return what is asked for a new account, or shown of one."""
         return self.fields if obj else ("email", "name", "is_service_account", "password")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """An e-mail is who somebody is: it is set once."""
         return self.readonly_fields if obj else ()
 
@@ -146,9 +146,9 @@ class UserAdmin(ProviderStaffOnly):
 class MembershipAdmin(ScopedAdmin):
     """What both sorts of membership have in common: they are given and taken back, never edited."""
 
-    list_select_related = ("user",)
+    list_select_related: Sequence[str] = ("user",)
     search_fields = ("user__email",)
-    list_filter = ("role",)
+    list_filter: Sequence[Any] = ("role",)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Take the role back; nobody locks themselves out."""
@@ -186,7 +186,7 @@ class TenantMembershipAdmin(MembershipAdmin):
             field.queryset = field.queryset.filter(pk__in=_managed(request))
         return field
 
-    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **options: Any) -> Field:
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         """Offer the roles a tenant can give."""
         if db_field.name == "role":
             options["choices"] = [choice for choice in Role.choices if choice[0] != Role.PROVIDER_ADMIN]

@@ -18,7 +18,10 @@ def show_time(moment: datetime | None) -> str:
     if moment is None:
         return NOTHING
     return format_html(
-        '<time datetime="{}">{} UTC</time>', moment.isoformat(timespec="seconds"), f"{moment:%Y-%m-%d %H:%M}"
+        '<time datetime="{}"><span>{}</span> <span>{} UTC</span></time>',
+        moment.isoformat(timespec="seconds"),
+        f"{moment:%Y-%m-%d}",
+        f"{moment:%H:%M}",
     )
 
 

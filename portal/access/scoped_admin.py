@@ -31,7 +31,7 @@ MOST_EVENTS = 200
 class TenantFilter(admin.RelatedFieldListFilter):
     """Customers the person sees, without the provider's own reserved tenant."""
 
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[Any, str]]:
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: admin.ModelAdmin) -> Any:
         """Return the tenants to choose from."""
         return list(field.get_choices(include_blank=False, limit_choices_to={"is_active": True}))
 
@@ -222,13 +222,13 @@ class ScopedAdmin(admin.ModelAdmin):
     def _values(self, row: Any) -> dict[str, str] | None:
         return {name: str(getattr(row, name)) for name in self.recorded_fields} if row is not None else None
 
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Write no LogEntry: the audit is the one history."""
 
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Write no LogEntry: the audit is the one history."""
 
-    def log_deletions(self, request: HttpRequest, queryset: Any) -> None:
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
         """Write no LogEntry: the audit is the one history."""
 
 

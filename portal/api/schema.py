@@ -27,9 +27,7 @@ class PortalSchema(AutoSchema):
         bodies = super()._get_response_bodies(direction)
         for status in self._problems():
             problem = OpenApiResponse(ProblemSerializer, description=TITLES[status])
-            bodies.setdefault(
-                str(status), self._get_response_for_code(problem, str(status), [MEDIA_TYPE], direction)
-            )
+            bodies.setdefault(str(status), self._get_response_for_code(problem, str(status), [MEDIA_TYPE], direction))
         return bodies
 
     def _problems(self) -> list[int]:

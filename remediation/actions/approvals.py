@@ -10,7 +10,7 @@ COUNT = """(
     WHERE d.tenant_id = a.tenant_id AND d.action_id = a.id AND d.answer = 'approve'
       AND d.parameters_sha256 = a.parameters_sha256 AND d.user_id IS DISTINCT FROM a.requested_by_id
       AND (SELECT count(*) FROM roles_of_person(d.user_id) r
-           WHERE r.tenant_id = a.tenant_id AND r.role = ANY (%(deciders)s)) > 0)"""
+           WHERE r.tenant_id = a.tenant_id AND r.role = ANY (%(deciders)s::text[])) > 0)"""
 """SQL over an action `a`: how many different people, other than who asked, approved exactly this and may still do so."""
 
 

@@ -35,7 +35,7 @@ class ActionQuerySet(models.QuerySet[Row]):
         return self.annotate(is_undone=models.Exists(undo))
 
     def with_approvals(self) -> Self:
-        """Add `approvals_given`: how many people approved exactly this. Who may still approve is asked when it is sent."""
+        """Add `approvals_given`: how many people approved exactly this; whether they still may is asked at sending."""
         decisions = self.model._meta.get_field("decisions").related_model._base_manager  # type: ignore[union-attr]
         given = (
             decisions.filter(

@@ -117,7 +117,7 @@ def _apply_absent(action: RemediationAction) -> None:
         move(action, State.FAILED, actor=SYSTEM, reason=words, changes={"detail": words})
     elif action.kind.repeat_is_harmless:
         words = _("Looked for twice at the vendor and not there: it was never accepted, so it is sent again.")
-        changes = {"detail": words, "not_before": Now(), "unknown_since": None}
+        changes = {"detail": words, "unknown_since": None}
         move(action, State.APPROVED, actor=SYSTEM, reason=words, changes=changes)
     else:
         _ask_for_attention(action, _("Not found at the vendor, and doing it twice would do harm: please look yourself."))

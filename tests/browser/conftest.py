@@ -51,7 +51,7 @@ class Visitor:
 
 @pytest.fixture
 def visitor(live_server: object) -> Iterator[Visitor]:
-    """Open a fresh window on the live server. Ask for it last: while it is open, this thread cannot ask the database."""
+    """Open a fresh window on the live server; ask for it last, since this thread cannot ask the database meanwhile."""
     if not CHROMIUM:
         words = "no chromium on this machine (apt-get install chromium); the browser tests were not run"
         if os.environ.get("REQUIRE_BROWSER") == "1":

@@ -1,8 +1,10 @@
 """Device groups over HTTP: Tess, the tenant's own admin, sorts devices; nobody else may."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from investigations.models import Device, DeviceGroup
@@ -122,3 +124,21 @@ def test_a_replay_creates_one_group(acme, tess, browse):
 
     assert first.json() == again.json()
     assert (first.status_code, again.status_code) == (201, 201)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_want_one_rank_at_once_both_get_a_place(acme, tess, browse):
+    def create(name: str) -> int:
+        try:
+            body = SERVERS | {"tenant": str(acme.id), "name": name}
+            return int(call(browse(tess), "post", GROUPS, body).status_code)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        codes = list(pool.map(create, ["One", "Two", "Three", "Four"]))
+
+    assert codes == [201, 201, 201, 201]
+    with acting_for(acme.id):
+        ranks = DeviceGroup.objects.filter(is_default=False).values_list("rank", flat=True)
+        assert sorted(ranks) == [1, 2, 3, 4]

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from investigations.admin import evidence_rows, link_to_investigation
+from investigations.admin.showing import evidence_rows, link_to_investigation
 from investigations.models import Evidence
 from portal.access.display import NOTHING, labelled, link_to, show_age, show_time
 from portal.access.exceptions import Refusal
@@ -53,7 +53,7 @@ class TypeFilter(WordFilter):
 def _confirming(verb: Verb) -> Any:
     """Make the bulk action of a verb: it shows what would happen and asks for the reason; nothing is done yet."""
 
-    @admin.action(description=verb.label, permissions=["decide"])
+    @admin.action(description=str(verb.label), permissions=["decide"])
     def ask(pages: "ActionCenterAdmin", request: HttpRequest, queryset: models.QuerySet) -> HttpResponse | None:
         chosen = list(queryset[: MOST_AT_ONCE + 1])
         if len(chosen) > MOST_AT_ONCE:
@@ -78,9 +78,10 @@ class ActionCenterAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     bulk_verbs: ClassVar[tuple[str, ...]] = ()
 
-    def get_queryset(self, request: HttpRequest) -> models.QuerySet:
+    def get_queryset(self, request: HttpRequest) -> Any:
         """Bring along what the list shows."""
-        return super().get_queryset(request).for_lists().prefetch_related("evidence_links__evidence", "decisions__user")
+        rows: Any = super().get_queryset(request)
+        return rows.for_lists().prefetch_related("evidence_links__evidence", "decisions__user")
 
     def get_urls(self) -> list[URLPattern]:
         """Add the page where a verb is confirmed."""

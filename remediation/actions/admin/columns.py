@@ -4,7 +4,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from investigations.admin import show_verdict
+from investigations.admin.showing import show_verdict
 from portal.access.display import NOTHING, badge, link_to
 from remediation.actions.models import RemediationAction
 from remediation.actions.states import Answer, State
@@ -45,7 +45,7 @@ def show_target(action: RemediationAction) -> str:
 
 
 def show_why(action: RemediationAction) -> SafeString:
-    """Return the verdicts the action rests on, the reason it was proposed, and where it came from. Reads its evidence."""
+    """Return the verdicts the action rests on, why it was proposed, and its source. Reads its evidence."""
     verdicts = sorted({link.evidence.verdict for link in action.evidence_links.all()})
     badges = format_html_join(" ", "{}", ((show_verdict(verdict),) for verdict in verdicts))
     return format_html(

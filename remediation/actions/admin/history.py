@@ -38,7 +38,7 @@ class HistoryActionAdmin(ActionCenterAdmin):
     sortable_by = ("action", "state_badge", "changed")
     empty_message = gettext_lazy("No action has been decided yet. What waits for a decision is under Pending.")
 
-    def get_queryset(self, request: HttpRequest) -> models.QuerySet:
+    def get_queryset(self, request: HttpRequest) -> Any:
         """Return what was decided."""
         return super().get_queryset(request).decided() if has_scope() else HistoryAction.objects.none()
 

@@ -11,7 +11,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from investigations.admin import MOST_ROWS, InvestigationPages
+from investigations.admin.cases import InvestigationPages
+from investigations.admin.showing import MOST_ROWS
 from investigations.models import Investigation
 from investigations.states import OPEN_STATES
 from portal.access.exceptions import Refusal

@@ -35,7 +35,7 @@ class PendingActionAdmin(ActionCenterAdmin):
         "what is decided is under History."
     )
 
-    def get_queryset(self, request: HttpRequest) -> models.QuerySet:
+    def get_queryset(self, request: HttpRequest) -> Any:
         """Return what waits."""
         return super().get_queryset(request).awaiting_approval().with_approvals() if has_scope() else _nothing()
 
@@ -81,6 +81,7 @@ def _nothing() -> models.QuerySet:
 
 def _find_decided(text: str) -> RemediationAction | None:
     try:
-        return RemediationAction.objects.decided().filter(pk=text).first()
+        found: RemediationAction | None = RemediationAction.objects.decided().filter(pk=text).first()
     except ValidationError:
         return None
+    return found

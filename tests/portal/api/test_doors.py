@@ -172,3 +172,18 @@ def test_other_media_types_and_large_bodies_are_refused(acme, ada, browse):
     answer = client.post("/api/v1/alerts/", b" " * (10 * 1024 * 1024 + 1), content_type="application/json")
     assert answer.status_code == 413
     assert answer.json()["title"] == "Too large"
+
+
+def test_our_own_mistakes_are_problems_that_tell_nothing(acme, ada, browse, monkeypatch):
+    def stumble(*_: object) -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr("portal.api.viewsets.rows_in_scope", stumble)
+    client = browse(ada)
+    client.raise_request_exception = False
+
+    answer = client.get("/api/v1/devices/")
+
+    assert answer.status_code == 500
+    assert answer["Content-Type"] == "application/problem+json"
+    assert b"secret" not in answer.content

@@ -160,7 +160,7 @@ def test_too_many_records_are_413_before_any_is_read(acme, ada, browse, monkeypa
     assert send(browse(ada), [alert(acme, number) for number in range(2)], "?tenant=acme").status_code == 200
 
 
-@pytest.mark.parametrize("name", ["globex", "nobody", str(uuid4()), "", "a\x00b", "Acme"])
+@pytest.mark.parametrize("name", ["globex", "nobody", "0190a0b0-0000-7000-8000-000000000000", "", "a\x00b", "Acme"])
 def test_a_foreign_tenant_is_answered_as_an_unknown_one(acme, globex, ada, browse, name):
     unknown = send(browse(ada), {"tenant": "unheard-of", "alerts": alert(acme)})
 

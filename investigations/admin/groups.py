@@ -38,17 +38,18 @@ class RuleInline(admin.TabularInline):
 
 
 class DeviceGroupForm(ModelForm):
-    """A group's own fields. That names differ is asked by `groups`, which also makes room for a rank in use."""
+    """A group's own fields. A rank in use is no error: `groups` makes room for it."""
 
     class Meta:
         model = DeviceGroup
         fields = ("tenant", "name", "rank", "automation_level")
 
-    def clean(self) -> dict[str, Any]:
-        """Leave the constraints to the verb that saves."""
-        return self.cleaned_data
+    def _get_validation_exclusions(self) -> set[str]:
+        # Django has no public way to leave out one constraint, that two groups never have one rank.
+        return {*super()._get_validation_exclusions(), "rank"}  # type: ignore[misc]
 
 
+@admin.register(DeviceGroup)
 class DeviceGroupAdmin(ScopedAdmin):
     """Device groups by rank. All changes go through `groups`, which sorts the tenant's devices anew."""
 
@@ -63,19 +64,19 @@ class DeviceGroupAdmin(ScopedAdmin):
     fields = ("tenant", "name", "rank", "automation_level")
     empty_message = gettext_lazy("No device groups yet.")
 
-    def get_queryset(self, request: HttpRequest) -> models.QuerySet:
+    def get_queryset(self, request: HttpRequest) -> Any:
         """Count each group's devices."""
         devices = Device.objects.filter(group=models.OuterRef("pk")).order_by().values("group")
         count = devices.annotate(count=models.Count("*")).values("count")
         return super().get_queryset(request).annotate(devices_in_it=models.Subquery(count))
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """A group stays with its tenant; the default one keeps its name and comes last whatever its rank."""
         if obj is None:
             return ()
         return ("tenant", "name", "rank") if obj.is_default else ("tenant",)
 
-    def get_inlines(self, request: HttpRequest, obj: Any) -> Sequence[type[admin.TabularInline]]:
+    def get_inlines(self, request: HttpRequest, obj: Any) -> tuple[type[admin.TabularInline], ...]:
         """The default group takes what no other does, so it has no rules."""
         return () if obj is not None and obj.is_default else self.inlines
 

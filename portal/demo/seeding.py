@@ -1,0 +1,94 @@
+"""Puts the example tenants, their device groups and connections, and one sign-in per role into the database."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from connectors.models import Connection
+from investigations.groups import save_group
+from investigations.models import DeviceGroup
+from portal.access.actors import Actor, actor_for
+from portal.access.models import ProviderMembership, Reach, TenantMembership, User
+from portal.access.roles import Role
+from portal.demo.companies import COMPANIES, LUMIERE, Company
+from portal.tenancy.models import Tenant
+from portal.tenancy.scope import acting_for
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """A person of the demo, with the password that is no secret. `company` is None for provider staff over all."""
+
+    email: str
+    name: str
+    role: Role
+    company: Company | None = None
+
+    @property
+    def password(self) -> str:
+        """Return the fixed password."""
+        return f"quell-demo-{self.email.partition('.')[0]}-{self.role.value.replace('_', '-')}"
+
+
+READER: Final = SignIn("robin.hale@harbour.example", "Robin Hale", Role.READER)
+ANALYST: Final = SignIn("ada.berg@harbour.example", "Ada Berg", Role.ANALYST)
+APPROVER: Final = SignIn("bruno.keller@harbour.example", "Bruno Keller", Role.APPROVER)
+SECOND_APPROVER: Final = SignIn("chiara.rossi@harbour.example", "Chiara Rossi", Role.APPROVER)
+TENANT_ADMIN: Final = SignIn("margot.petit@lumiere.example", "Margot Petit", Role.TENANT_ADMIN, LUMIERE)
+PROVIDER_ADMIN: Final = SignIn("petra.novak@harbour.example", "Petra Novak", Role.PROVIDER_ADMIN)
+SIGN_INS: Final = (READER, ANALYST, APPROVER, SECOND_APPROVER, TENANT_ADMIN, PROVIDER_ADMIN)
+
+
+def seed(simulator_url: str) -> None:
+    """Make what is missing and point every connection at the simulator, whose port may be new. Keeps all else."""
+    for company in COMPANIES:
+        _make_tenant(company)
+    for sign_in in SIGN_INS:
+        _make_person(sign_in)
+    admin = actor_for(User.objects.get(email=PROVIDER_ADMIN.email), by_key=False)
+    for company in COMPANIES:
+        with acting_for(company.tenant_id):
+            _make_groups(company, admin)
+            _connect(company, simulator_url)
+
+
+def _make_tenant(company: Company) -> None:
+    with acting_for(company.tenant_id):
+        if not Tenant.objects.filter(pk=company.tenant_id).exists():
+            Tenant.objects.create(
+                id=company.tenant_id, slug=company.slug, name=company.name, entra_tenant_id=company.entra_tenant_id
+            )
+
+
+def _make_person(sign_in: SignIn) -> None:
+    user = User.objects.filter(email=sign_in.email).first() or User.objects.create_user(
+        sign_in.email, sign_in.password, name=sign_in.name
+    )
+    if sign_in.company is None:
+        ProviderMembership.objects.get_or_create(user=user, role=sign_in.role, reach=Reach.ALL)
+        return
+    with acting_for(sign_in.company.tenant_id):
+        TenantMembership.objects.get_or_create(
+            tenant_id=sign_in.company.tenant_id, user=user, role=sign_in.role
+        )
+
+
+def _make_groups(company: Company, admin: Actor) -> None:
+    there = set(DeviceGroup.objects.values_list("name", flat=True))
+    for rank, (level, plan) in enumerate(company.groups.items(), start=1):
+        if plan.name not in there:
+            save_group(
+                tenant_id=company.tenant_id,
+                group_id=None,
+                name=plan.name,
+                rank=rank,
+                automation_level=level,
+                rules=[plan.rule],
+                actor=admin,
+            )
+
+
+def _connect(company: Company, simulator_url: str) -> None:
+    addresses = dict.fromkeys(("login_url", "defender_url", "graph_url"), simulator_url)
+    Connection.objects.update_or_create(
+        tenant_id=company.tenant_id, kind="microsoft", defaults={**addresses, "next_sync_at": None}
+    )
