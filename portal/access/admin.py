@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db import models
@@ -146,9 +146,9 @@ class UserAdmin(ProviderStaffOnly):
 class MembershipAdmin(ScopedAdmin):
     """What both sorts of membership have in common: they are given and taken back, never edited."""
 
-    list_select_related: Sequence[str] = ("user",)
+    list_select_related: ClassVar[tuple[str, ...]] = ("user",)
     search_fields = ("user__email",)
-    list_filter: Sequence[Any] = ("role",)
+    list_filter: ClassVar[tuple[Any, ...]] = ("role",)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Take the role back; nobody locks themselves out."""

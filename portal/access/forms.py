@@ -43,7 +43,8 @@ class NewUserForm(forms.ModelForm):
     def save(self, commit: bool = True) -> User:
         """Set the password; the account of nobody in particular gets one that no text matches."""
         self.instance.set_password(self.cleaned_data["password"] or None)
-        return super().save(commit)
+        saved: User = super().save(commit)
+        return saved
 
 
 class PersonField(forms.EmailField):

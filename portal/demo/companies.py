@@ -53,7 +53,12 @@ class Company:
 
 
 def _groups(
-    *, none: tuple[str, str], servers: tuple[str, str], core: tuple[str, str], temp: tuple[str, str], full: tuple[str, str]
+    *,
+    none: tuple[str, str],
+    servers: tuple[str, str],
+    core: tuple[str, str],
+    temp: tuple[str, str],
+    full: tuple[str, str],
 ) -> dict[AutomationLevel, GroupPlan]:
     """Return a group for each automation level from (name, prefix) pairs, highest rank first."""
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import httpx
+
 from portal.embedded.servers import join_broker, join_postgres
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -26,9 +28,10 @@ class NotStarted(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Premises:
-    """Where one run lives. `timing` are the settings of an action's life, in seconds; `entry` is the web and worker module.
+    """Where one run lives.
 
-    `broker` is the number of the Valkey database.
+    `broker` is the number of its Valkey database, `timing` are the settings of an action's life in seconds, and `entry`
+    is the module that the web and the worker start from.
     """
 
     folder: Path
@@ -79,6 +82,7 @@ class Premises:
             "BEAT_SCHEDULE_FILE": str(self.folder / "beat-schedule"),
             "LOG_LEVEL": "WARNING",
             "PYTHONUNBUFFERED": "1",
+            "PYTHONWARNINGS": "ignore:No directory at,ignore:You're running the worker with superuser",
             **self.timing,
         }
 
@@ -87,6 +91,9 @@ class Premises:
         is_whole = self.entry == "portal"
         web, app = ("portal.wsgi", "portal.celery") if is_whole else (self.entry, self.entry)
         python = [sys.executable, "-m"]
+        # Celery's command line reads BROKER_URL by itself, and knows sockets by another name than everybody else.
+        broker = self.broker_url.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
+        celery = [*python, "celery", "--quiet", "-A", app, "-b", broker]
         return {
             "simulator": [
                 *python, "connectors.simulator", "--data", str(self.simulator_folder),
@@ -98,10 +105,10 @@ class Premises:
                 "--log-level", "warning", "--no-control-socket",
             ],
             "worker": [
-                *python, "celery", "-A", app, "worker", "--pool", "prefork", "--concurrency", "2",
+                *celery, "worker", "--pool", "prefork", "--concurrency", "2",
                 "--without-gossip", "--without-mingle", "--loglevel", "warning",
             ],
-            "beat": [*python, "celery", "-A", app, "beat", "--loglevel", "warning", "--pidfile", ""],
+            "beat": [*celery, "beat", "--loglevel", "warning", "--pidfile", ""],
         }  # fmt: skip
 
 
@@ -122,6 +129,14 @@ def wait_until(condition: Callable[[], bool], what: str, *, within: float = STAR
         if time.monotonic() > ends_at:
             raise NotStarted(f"{what} did not come up within {within:.0f} seconds.")
         time.sleep(0.05)
+
+
+def answers(url: str) -> bool:
+    """Return whether a web page is served there."""
+    try:
+        return httpx.get(url, trust_env=False, timeout=2).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 class Fleet:

@@ -61,7 +61,13 @@ def alert(
 
 
 def file_evidence(
-    machine: Mapping[str, Any], folder: str, name: str, *, content: str, verdict: str = "malicious", status: str = "none"
+    machine: Mapping[str, Any],
+    folder: str,
+    name: str,
+    *,
+    content: str,
+    verdict: str = "malicious",
+    status: str = "none",
 ) -> Json:
     """Return a file on a machine. `content` stands for what is in it: the same content has the same hashes."""
     return {

@@ -67,9 +67,7 @@ def _make_person(sign_in: SignIn) -> None:
         ProviderMembership.objects.get_or_create(user=user, role=sign_in.role, reach=Reach.ALL)
         return
     with acting_for(sign_in.company.tenant_id):
-        TenantMembership.objects.get_or_create(
-            tenant_id=sign_in.company.tenant_id, user=user, role=sign_in.role
-        )
+        TenantMembership.objects.get_or_create(tenant_id=sign_in.company.tenant_id, user=user, role=sign_in.role)
 
 
 def _make_groups(company: Company, admin: Actor) -> None:

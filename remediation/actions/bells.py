@@ -1,4 +1,4 @@
-"""Rings the workers' doorbells. A lost or doubled ring changes nothing but the moment work is done: beat rings again."""
+"""Rings the workers' doorbells. A lost or doubled ring changes nothing but when work is done: beat rings again."""
 
 import logging
 from uuid import UUID
@@ -22,6 +22,7 @@ def ring(lane: str, tenant_id: UUID) -> None:
         if cache.add(_key(lane, tenant_id), 1, timeout=QUIET_SECONDS):
             current_app.send_task(TASKS[lane], args=[str(tenant_id)])
     except (OperationalError, RedisError, OSError) as error:
+        answered(lane, tenant_id)  # it has not rung, so the next one must not stay silent
         logger.warning("Could not ring %s for tenant %s; the next sweep will: %s", lane, tenant_id, error)
 
 

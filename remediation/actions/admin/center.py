@@ -53,7 +53,7 @@ class TypeFilter(WordFilter):
 def _confirming(verb: Verb) -> Any:
     """Make the bulk action of a verb: it shows what would happen and asks for the reason; nothing is done yet."""
 
-    @admin.action(description=str(verb.label), permissions=["decide"])
+    @admin.action(description=verb.label, permissions=["decide"])  # type: ignore[call-overload]  # lazy text is fine
     def ask(pages: "ActionCenterAdmin", request: HttpRequest, queryset: models.QuerySet) -> HttpResponse | None:
         chosen = list(queryset[: MOST_AT_ONCE + 1])
         if len(chosen) > MOST_AT_ONCE:

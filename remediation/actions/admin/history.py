@@ -1,6 +1,7 @@
 """The History tab: everything that no longer waits for approval."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.contrib import admin
 from django.db import models

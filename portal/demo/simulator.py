@@ -1,0 +1,55 @@
+"""The simulator as its operator sees it: told what there is and what shall go wrong, asked what was done."""
+
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from portal.demo.companies import Company
+from portal.demo.processes import Premises
+
+Json = dict[str, Any]
+
+
+class Simulator:
+    """The simulator's own view: what it was asked, what is true at it, and what shall go wrong."""
+
+    def __init__(self, premises: Premises) -> None:
+        trust = ssl.create_default_context(cafile=str(premises.ca_file))
+        url = f"{premises.simulator_url}/_simulator"
+        self._web = httpx.Client(base_url=url, verify=trust, timeout=20, trust_env=False)
+
+    def tell(self, company: Company, scene: Json) -> None:
+        """Add machines, alerts and mails to a company's tenant."""
+        self._web.put(f"/tenants/{company.entra_tenant_id}", json=scene).raise_for_status()
+
+    def break_once(self, kind: str, path: str, **details: object) -> None:
+        """Let the next POST to a path that holds this text go wrong."""
+        fault = {"kind": kind, "path": path, "count": 1, "method": "POST", **details}
+        self._web.post("/faults", json=fault).raise_for_status()
+
+    def requests_of(self, action: Mapping[str, Any]) -> list[Json]:
+        """Return every request it received for an action, oldest first, accepted or not."""
+        answer = self._web.get("/log", params={"external_id": action["id"]}).raise_for_status()
+        entries: list[Json] = answer.json()["entries"]
+        return entries
+
+    def requests_to(self, path: str) -> list[Json]:
+        """Return every request it received whose path holds this text."""
+        entries: list[Json] = self._web.get("/log").raise_for_status().json()["entries"]
+        return [entry for entry in entries if path.lower() in entry["path"].lower()]
+
+    def machine(self, company: Company, machine: Mapping[str, Any]) -> Json:
+        """Return what was done to one machine."""
+        machines: list[Json] = self._tenant(company)["machines"]
+        return next(row for row in machines if row["id"] == machine["id"])
+
+    def email(self, company: Company, message_id: str) -> Json:
+        """Return one mail and where it lies."""
+        emails: list[Json] = self._tenant(company)["emails"]
+        return next(row for row in emails if row["networkMessageId"] == message_id)
+
+    def _tenant(self, company: Company) -> Json:
+        tenant: Json = self._web.get(f"/tenants/{company.entra_tenant_id}").raise_for_status().json()
+        return tenant

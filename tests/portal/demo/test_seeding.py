@@ -1,0 +1,58 @@
+"""The example tenants: seeded as often as one likes, and every alert and device of the scenes is what it should be."""
+
+import pytest
+
+from connectors.models import Connection
+from investigations.grouping import DeviceFacts, choose_group, domain_of
+from investigations.groups import rules_of
+from investigations.models import DeviceGroup
+from investigations.payloads import read_alert
+from portal.access.models import User
+from portal.demo.companies import COMPANIES, Company
+from portal.demo.scenery import opening_scene
+from portal.demo.seeding import SIGN_INS, seed
+from portal.tenancy.scope import acting_for
+
+
+@pytest.fixture
+def seeded(db: None) -> None:
+    """Two starts, each with another port of the simulator."""
+    seed("https://127.0.0.1:1111")
+    seed("https://127.0.0.1:2222")
+
+
+@pytest.mark.parametrize("company", COMPANIES, ids=lambda company: company.slug)
+def test_a_second_start_only_moves_the_connection(seeded: None, company: Company) -> None:
+    with acting_for(company.tenant_id):
+        connection = Connection.objects.get()
+        levels = set(DeviceGroup.objects.filter(is_default=False).values_list("automation_level", flat=True))
+        assert {connection.login_url, connection.defender_url, connection.graph_url} == {"https://127.0.0.1:2222"}
+        assert levels == set(company.groups)
+        assert DeviceGroup.objects.count() == len(company.groups) + 1
+
+
+def test_everybody_has_one_account_and_their_password(seeded: None) -> None:
+    assert User.objects.count() == len(SIGN_INS)
+    for each in SIGN_INS:
+        assert len(each.password) >= 15
+        assert User.objects.get(email=each.email).check_password(each.password)
+
+
+@pytest.mark.parametrize("company", COMPANIES, ids=lambda company: company.slug)
+def test_every_device_falls_into_the_group_it_was_made_for(seeded: None, company: Company) -> None:
+    with acting_for(company.tenant_id):
+        rules = rules_of(company.tenant_id)
+        for level in company.groups:
+            machine = company.machine(level, 1)
+            name = machine["computerDnsName"]
+            facts = DeviceFacts(name, domain_of(name), tuple(machine["machineTags"]), machine["osPlatform"])
+            assert DeviceGroup.objects.get(pk=choose_group(facts, rules)).automation_level == level
+
+
+@pytest.mark.parametrize("company", COMPANIES, ids=lambda company: company.slug)
+def test_every_alert_of_the_opening_scene_is_read_whole(company: Company) -> None:
+    for record in opening_scene(company)["alerts"]:
+        alert = read_alert(record, entra_tenant_id=str(company.entra_tenant_id))
+        assert alert.evidence
+        assert not alert.refused
+        assert not alert.unrecognised
