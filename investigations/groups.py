@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import F
 from django.utils.translation import gettext as _
 
 from investigations.grouping import DeviceFacts, GroupRules, Rule, RuleOperator, RuleProperty, choose_group
 from investigations.models import Device, DeviceGroup, DeviceGroupRule
 from investigations.states import AutomationLevel
+from investigations.turns import take_turn
 from portal.access.actors import Actor
 from portal.access.exceptions import BadRequest, Conflict
 from portal.access.roles import Capability
@@ -23,7 +23,7 @@ LAST_RANK: Final = 1_000_000
 
 
 def ensure_default_group(tenant_id: UUID) -> DeviceGroup:
-    """Return the tenant's default group, made now if there is none. It asks for approval until somebody says otherwise."""
+    """Return the tenant's default group, made now if there is none; until somebody says otherwise it asks first."""
     group, _is_new = DeviceGroup.objects.get_or_create(
         tenant_id=tenant_id,
         is_default=True,
@@ -83,7 +83,7 @@ def save_group(
     emptiness of rules. Raises BadRequest and Forbidden.
     """
     actor.require(Capability.MANAGE_DEVICE_GROUPS, tenant_id)
-    _take_turn(tenant_id)
+    take_turn(tenant_id)
     group = _existing(tenant_id, group_id) if group_id else DeviceGroup(tenant_id=tenant_id)
     before = _describe(group) if group_id else None
     group.automation_level = AutomationLevel(automation_level)
@@ -102,7 +102,7 @@ def delete_group(group_id: UUID, *, actor: Actor) -> int:
     """Delete a group and return how many devices went elsewhere. Raises Conflict for the default group."""
     group = DeviceGroup.objects.get(pk=group_id)
     actor.require(Capability.MANAGE_DEVICE_GROUPS, group.tenant_id)
-    _take_turn(group.tenant_id)
+    take_turn(group.tenant_id)
     group.refresh_from_db()
     if group.is_default:
         raise Conflict(_("The default group cannot be deleted: it takes the devices no other group does."))
@@ -112,12 +112,6 @@ def delete_group(group_id: UUID, *, actor: Actor) -> int:
     _note(group, "device_group.deleted", actor, before, None, moved)
     group.delete()
     return moved
-
-
-def _take_turn(tenant_id: UUID) -> None:
-    """Let one change of a tenant's groups finish before the next begins: names and ranks are unique among them."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"device groups:{tenant_id}"])
 
 
 def _existing(tenant_id: UUID, group_id: UUID) -> DeviceGroup:

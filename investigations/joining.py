@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef
 from uuid_utils.compat import uuid7
 
 from investigations.models import Alert, Device, Evidence, Investigation, InvestigationDevice
@@ -34,7 +35,8 @@ class Widening:
 class Reach:
     """How far one investigation has spread: the devices it reaches, which of them by widening, and where its files are.
 
-    `outside` maps a device it was kept from to what is said on the evidence there.
+    `outside` maps a device it was kept from, waiting or left out, to what is said on the evidence there; whatever else
+    is found on it shares that, so nobody is asked twice.
     """
 
     reached: set[UUID] = field(default_factory=set)
@@ -59,7 +61,12 @@ class Joiner:
     reach: dict[UUID, Reach] = field(default_factory=dict)
     begun: list[Investigation] = field(default_factory=list)
     newly_reached: list[InvestigationDevice] = field(default_factory=list)
-    widenings: list[Widening] = field(default_factory=list)
+    held_back: dict[UUID, list[UUID]] = field(default_factory=dict)
+
+    @property
+    def widenings(self) -> list[Widening]:
+        """What has to be asked: once for each investigation, however many alerts of the batch led there."""
+        return [Widening(found, tuple(sorted(device_ids))) for found, device_ids in self.held_back.items()]
 
     def find_or_begin(self, alert: AlertPayload) -> UUID:
         """Return the investigation a new alert belongs to."""
@@ -92,10 +99,12 @@ class Joiner:
             for digest in hashes.get(device_id, ()):
                 reach.files.setdefault(digest, set()).add(device_id)
                 self.by_file.setdefault(digest, investigation_id)
-        if not arriving:
-            return
-        if len(reach.widened) + len(arriving) >= WIDENING_LIMIT:
-            self.widenings.append(Widening(investigation_id, tuple(sorted(arriving))))
+        self._widen(investigation_id, arriving)
+
+    def _widen(self, investigation_id: UUID, arriving: Sequence[UUID]) -> None:
+        reach = self.reach[investigation_id]
+        if arriving and len(reach.widened) + len(reach.outside) + len(arriving) >= WIDENING_LIMIT:
+            self.held_back.setdefault(investigation_id, []).extend(arriving)
             for device_id in arriving:
                 reach.outside[device_id] = (EvidenceOutcome.PENDING, WAITS_FOR_WIDENING)
         else:
@@ -108,7 +117,9 @@ class Joiner:
         if device_id in self.by_device:
             return self.by_device[device_id]
         hashes = _hashes_by_device(alert.evidence, self.device_ids)
-        return next((self.by_file[digest] for found in hashes.values() for digest in found if digest in self.by_file), None)
+        return next(
+            (self.by_file[digest] for found in hashes.values() for digest in found if digest in self.by_file), None
+        )
 
     def _include(self, investigation_id: UUID, device_id: UUID, *, is_widened: bool) -> None:
         reach = self.reach[investigation_id]
@@ -161,12 +172,12 @@ def _read_reach(joiner: Joiner, investigation_ids: set[UUID], hashes: set[str]) 
         joiner.reach[investigation_id].reached.add(device_id)
         if is_widened:
             joiner.reach[investigation_id].widened.add(device_id)
-    rows = Evidence.objects.filter(investigation__in=investigation_ids, device__in=list(joiner.device_ids.values()))
+    same = InvestigationDevice.objects.filter(investigation=OuterRef("investigation"), device=OuterRef("device"))
+    rows = Evidence.objects.filter(~Exists(same), investigation__in=investigation_ids, device__isnull=False)
     for investigation_id, device_id, outcome, reason in rows.values_list(
         "investigation_id", "device_id", "outcome", "reason"
-    ):
-        if device_id not in joiner.reach[investigation_id].reached:
-            joiner.reach[investigation_id].outside[device_id] = (outcome, reason)
+    ).distinct():
+        joiner.reach[investigation_id].outside[device_id] = (outcome, reason)
     for name in ("sha1", "sha256"):
         found = Evidence.objects.filter(
             **{f"{name}__in": hashes}, investigation__in=investigation_ids, kind__in=_FILES, device__isnull=False

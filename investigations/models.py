@@ -44,9 +44,7 @@ class DeviceGroup(TenantModel):
             models.UniqueConstraint(
                 fields=("tenant", "rank"), name="one_group_of_a_rank", deferrable=models.Deferrable.DEFERRED
             ),
-            models.UniqueConstraint(
-                fields=("tenant",), condition=models.Q(is_default=True), name="one_default_group"
-            ),
+            models.UniqueConstraint(fields=("tenant",), condition=models.Q(is_default=True), name="one_default_group"),
         )
 
     def __str__(self) -> str:

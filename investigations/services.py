@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from investigations.models import Device, Evidence, Investigation, InvestigationDevice
 from investigations.states import OPEN_STATES, EvidenceOutcome, InvestigationState, Verdict
+from investigations.turns import take_turn
 from portal.access.actors import Actor
 from portal.access.exceptions import BadRequest, Conflict
 from portal.access.roles import Capability
@@ -31,7 +32,10 @@ class OutcomeFacts:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceFacts:
-    """How many of an investigation's pieces of evidence still wait, and how many are a threat nobody acts on."""
+    """How many of an investigation's pieces of evidence still wait, and how many are threats not called handled.
+
+    Where no action ended well or was rejected, the latter means that nothing was done about a threat.
+    """
 
     waiting: int = 0
     threats_without_action: int = 0
@@ -59,19 +63,25 @@ def _end_state(actions: OutcomeFacts, evidence: EvidenceFacts) -> InvestigationS
 
 
 def note_outcome(investigation_id: UUID, actions: OutcomeFacts) -> None:
-    """Give an open investigation the state its actions and evidence call for; one that has ended keeps its state."""
-    investigation = Investigation.objects.select_for_update().get(pk=investigation_id)
-    if investigation.state not in OPEN_STATES:
+    """Give an investigation the state its actions and evidence call for.
+
+    One that has ended keeps its end, unless something about it waits or runs again, as after a newer verdict; one that
+    a person stopped stays stopped. The lock leaves room for new evidence: an intake that adds some may be waiting for
+    the action whose outcome this is.
+    """
+    investigation = Investigation.objects.select_for_update(no_key=True).get(pk=investigation_id)
+    if investigation.state == InvestigationState.TERMINATED_BY_USER:
         return
     threats = Q(verdict__in=[Verdict.MALICIOUS, Verdict.SUSPICIOUS])
-    without = Q(outcome__in=[EvidenceOutcome.NO_ACTION, EvidenceOutcome.NO_AUTOMATED_RESPONSE])
     counts = investigation.evidence.aggregate(
         waiting=Count("id", filter=Q(outcome__in=["", EvidenceOutcome.WAITING_FOR_VERDICT])),
-        threats_without_action=Count("id", filter=threats & without),
+        threats_without_action=Count("id", filter=threats & ~Q(outcome=EvidenceOutcome.NOT_NEEDED)),
     )
     if investigation.started_by_id and not investigation.evidence.exists():
         return  # begun by hand and nothing found yet: it is for a person to stop it
-    _move(investigation, next_state(actions, EvidenceFacts(**counts)), actor=SYSTEM, reason="")
+    state = next_state(actions, EvidenceFacts(**counts))
+    if state in OPEN_STATES or investigation.state in OPEN_STATES:
+        _move(investigation, state, actor=SYSTEM, reason="")
 
 
 def note_decisions(decisions: Mapping[UUID, tuple[str, str]]) -> None:
@@ -96,6 +106,7 @@ def start_investigation(device: Device, *, actor: Actor, reason: str) -> Investi
     actor.require(Capability.WORK_ON_INVESTIGATIONS, device.tenant_id)
     if not reason.strip():
         raise BadRequest(_("Give a reason; it goes on record."))
+    take_turn(device.tenant_id)
     reached = InvestigationDevice.objects.filter(device=device, investigation__state__in=OPEN_STATES)
     if reached.exists():
         raise Conflict(_("An investigation of this device is already under way; new alerts join it."))
@@ -114,7 +125,7 @@ def start_investigation(device: Device, *, actor: Actor, reason: str) -> Investi
 def stop_investigation(investigation: Investigation, *, actor: Actor, reason: str) -> None:
     """End an open investigation by hand. Raises Conflict when it has ended."""
     actor.require(Capability.WORK_ON_INVESTIGATIONS, investigation.tenant_id)
-    locked = Investigation.objects.select_for_update().get(pk=investigation.pk)
+    locked = Investigation.objects.select_for_update(no_key=True).get(pk=investigation.pk)
     if locked.state not in OPEN_STATES:
         raise Conflict(_("This investigation has ended already."))
     _move(locked, InvestigationState.TERMINATED_BY_USER, actor=actor.stamp, reason=reason)
@@ -123,6 +134,7 @@ def stop_investigation(investigation: Investigation, *, actor: Actor, reason: st
 def include_devices(investigation_id: UUID, device_ids: Collection[UUID]) -> list[UUID]:
     """Let an investigation reach these devices after all; return the evidence on them, which is now to be decided."""
     investigation = Investigation.objects.get(pk=investigation_id)
+    take_turn(investigation.tenant_id)
     InvestigationDevice.objects.bulk_create(
         [
             InvestigationDevice(

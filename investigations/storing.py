@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection
-
 from investigations.grouping import DeviceFacts, choose_group, domain_of
 from investigations.groups import rules_of
 from investigations.joining import Joiner, Widening, prepare_joiner
 from investigations.models import Alert, Device, Evidence, Investigation, InvestigationDevice
 from investigations.payloads import AlertPayload, DevicePayload, EvidencePayload
+from investigations.turns import take_turn
+from portal.audit.recording import SYSTEM, record
+from portal.tenancy.models import TenantModel
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ def store_alerts(tenant_id: UUID, payloads: Sequence[AlertPayload]) -> Stored:
 
     Of the same alert twice in one batch the newest counts.
     """
-    _take_turns(tenant_id)
+    take_turn(tenant_id)
     stored = Stored()
     newest = _newest(payloads, stored)
     known = {row.alert_id: row for row in Alert.objects.filter(alert_id__in=newest).defer("raw").order_by("id")}
@@ -74,16 +75,10 @@ def store_alerts(tenant_id: UUID, payloads: Sequence[AlertPayload]) -> Stored:
 
 def store_devices(tenant_id: UUID, machines: Iterable[DevicePayload]) -> Counter[str]:
     """Store machines as Defender lists them; return how many were new, changed and unchanged."""
-    _take_turns(tenant_id)
+    take_turn(tenant_id)
     counts: Counter[str] = Counter()
     _upsert_devices(tenant_id, {machine.machine_id: _device_values(machine) for machine in machines}, counts)
     return counts
-
-
-def _take_turns(tenant_id: UUID) -> None:
-    """Let one intake of a tenant go at a time: two that brought the same alert would begin two investigations."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"intake:{tenant_id}"])
 
 
 def _newest(payloads: Sequence[AlertPayload], stored: Stored) -> dict[str, AlertPayload]:
@@ -105,13 +100,21 @@ def _count_unchanged(payload: AlertPayload, stored: Stored) -> None:
 
 
 def _store_named_devices(tenant_id: UUID, payloads: Sequence[AlertPayload]) -> dict[str, Device]:
-    """Store the devices that alerts name; one known only by its id gets the rest from the device list later."""
+    """Store the devices that alerts name; one known only by its id gets the rest from the device list later.
+
+    An alert's picture of a device is as old as the alert, and tags decide about groups: once Defender's list has
+    described a device (it always says when it was last seen), an alert only fills what the list leaves blank.
+    """
     values: dict[str, dict[str, Any]] = {}
     for payload in payloads:
         for piece in payload.evidence:
             if piece.machine_id:
                 named = {key: value for key, value in _device_values(piece.device).items() if value}
                 values.setdefault(piece.machine_id, {}).update(named)
+    listed = Device.objects.filter(machine_id__in=values, last_seen_at__isnull=False)
+    for row in listed:
+        named = values[row.machine_id]
+        values[row.machine_id] = {name: value for name, value in named.items() if not getattr(row, name)}
     return _upsert_devices(tenant_id, values, Counter())
 
 
@@ -134,10 +137,8 @@ def _device_values(payload: DevicePayload | None) -> dict[str, Any]:
     }
 
 
-def _upsert_devices(
-    tenant_id: UUID, values: dict[str, dict[str, Any]], counts: Counter[str]
-) -> dict[str, Device]:
-    rows = Device.objects.select_for_update(of=("self",)).filter(machine_id__in=values).order_by("id")
+def _upsert_devices(tenant_id: UUID, values: dict[str, dict[str, Any]], counts: Counter[str]) -> dict[str, Device]:
+    rows = Device.objects.select_for_update(no_key=True).filter(machine_id__in=values).order_by("id")
     devices = {row.machine_id: row for row in rows}
     groups = rules_of(tenant_id)
     fresh, changed = [], []
@@ -154,9 +155,14 @@ def _upsert_devices(
             setattr(row, name, value)
         row.group_id = choose_group(DeviceFacts(row.name, row.domain, tuple(row.tags), row.os_platform), groups)
     Device.objects.bulk_create(fresh)
-    Device.objects.bulk_update(changed, [*_DEVICE_FIELDS, "group"], batch_size=500)
+    _update(Device, changed, (*_DEVICE_FIELDS, "group"))
     counts.update(new=len(fresh), changed=len(changed), unchanged=len(values) - len(fresh) - len(changed))
     return {row.machine_id: row for row in Device.objects.filter(machine_id__in=values).select_related("group")}
+
+
+def _update(model: type[TenantModel], rows: Sequence[TenantModel], names: Sequence[str]) -> None:
+    """Write these fields of rows that are there, by an upsert: ten times as fast as Django's bulk_update."""
+    model.objects.bulk_create(rows, update_conflicts=True, unique_fields=["id"], update_fields=names, batch_size=1000)
 
 
 def _store_alert_rows(
@@ -177,15 +183,28 @@ def _store_alert_rows(
         joiner.spread(row.investigation_id, payload)
         rows[payload.alert_id] = row
     Investigation.objects.bulk_create(joiner.begun)
+    for begun in joiner.begun:
+        _note_birth(begun)
     InvestigationDevice.objects.bulk_create(joiner.newly_reached, ignore_conflicts=True)
     Alert.objects.bulk_create(fresh)
-    Alert.objects.bulk_update(changed, _ALERT_FIELDS, batch_size=200)
+    _update(Alert, changed, _ALERT_FIELDS)
     stored.alerts.update(new=len(fresh), changed=len(changed))
     stored.touched_investigations = {row.investigation_id for row in rows.values()}
     stored.investigations["new"] = len(joiner.begun)
     stored.investigations["unchanged"] = len(stored.touched_investigations) - len(joiner.begun)
     stored.widening = joiner.widenings
     return rows
+
+
+def _note_birth(begun: Investigation) -> None:
+    record(
+        begun.tenant_id,
+        "investigation.started",
+        object_type="investigation",
+        object_id=begun.pk,
+        actor=SYSTEM,
+        data={"before": "", "after": str(begun.state), "reason": begun.title},
+    )
 
 
 def _alert_values(payload: AlertPayload) -> dict[str, Any]:
@@ -239,7 +258,7 @@ def _store_evidence(
             elif is_decisive:
                 stored.evidence_to_decide.append(row.pk)
     Evidence.objects.bulk_create(fresh, batch_size=1000)
-    Evidence.objects.bulk_update(changed, [*_EVIDENCE_FIELDS, "outcome", "reason"], batch_size=200)
+    _update(Evidence, changed, (*_EVIDENCE_FIELDS, "outcome", "reason"))
     stored.evidence.update(new=len(fresh), changed=len(changed))
 
 

@@ -1,25 +1,26 @@
 """Reads a tenant's devices and alerts from its connection: calls outside any transaction, each page stored in its own.
 
 The watermark `alerts_read_to` moves only after a page is stored, so a crash between the two reads the page again, which
-changes nothing. Each sync begins ten minutes before it, for alerts that were changed while pages were read.
+changes nothing. Each sync begins ten minutes before it, for alerts that Microsoft was late to show.
 """
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import DateTimeField, F, Value
+from django.db.models.functions import Greatest, Least, Now
 
 from connectors.models import Connection, Health
-from connectors.protocol import Connector, ConnectorError, Refused
+from connectors.protocol import ConnectionSettings, Connector, ConnectorError, NotSent, Refused
 from connectors.registry import open_connection
 from investigations.fields import Fields, RefusedRecord
 from investigations.payloads import DevicePayload, read_machine
+from investigations.reading import Unreadable, records_of
 from investigations.storing import store_devices
 from portal.tenancy.scope import acting_for
 
@@ -36,33 +37,39 @@ def sync_tenant(tenant_id: UUID, handle_page: Callable[[Page], None]) -> bool:
 
     `handle_page` stores one page in a scope of its own. How it went is the connection's health.
     """
-    connector, since = _begin(tenant_id)
-    if connector is None:
+    begun = _begin(tenant_id)
+    if begun is None:
         return False
+    wanted, since = begun
+    try:
+        connector = open_connection(wanted, deadline_seconds=settings.ACTION_DEADLINE_SECONDS)
+    except ValueError as error:  # an address that is not https, or a kind nobody connects to
+        return _stop(tenant_id, Health.REFUSED, error)
     try:
         _read_devices(tenant_id, connector)
-        for page in connector.alerts(since - OVERLAP if since else None):
-            handle_page(page)
-            _move_watermark(tenant_id, page)
+        _read_alerts(tenant_id, connector, since - OVERLAP if since else None, handle_page)
     except ConnectorError as error:
-        health = Health.REFUSED if isinstance(error, Refused) else Health.UNREACHABLE
-        _note_health(tenant_id, health, str(error))
-        logger.warning("Sync of tenant %s stopped: %s", tenant_id, error)
-        return False
+        was_told_no = isinstance(error, Refused) and not isinstance(error, NotSent)
+        return _stop(tenant_id, Health.REFUSED if was_told_no else Health.UNREACHABLE, error)
     _note_health(tenant_id, Health.WORKING, "")
     return True
 
 
-def _begin(tenant_id: UUID) -> tuple[Connector | None, datetime | None]:
-    """Open the tenant's connection, and put its next sync off so that nobody else begins the same one."""
+def _begin(tenant_id: UUID) -> tuple[ConnectionSettings, datetime | None] | None:
+    """Read the tenant's connection and watermark, and put its next sync off so that nobody else begins the same one."""
     with acting_for(tenant_id):
         row = Connection.objects.select_related("tenant").filter(is_enabled=True).order_by("kind").first()
         if row is None:
-            return None, None
+            return None
         later = Now() + timedelta(seconds=settings.SYNC_SECONDS)
         Connection.objects.filter(pk=row.pk).update(next_sync_at=later)
-        wanted, since = row.as_settings(), row.alerts_read_to
-    return open_connection(wanted, deadline_seconds=settings.ACTION_DEADLINE_SECONDS), since
+        return row.as_settings(), row.alerts_read_to
+
+
+def _stop(tenant_id: UUID, health: Health, error: Exception) -> bool:
+    _note_health(tenant_id, health, str(error))
+    logger.warning("Sync of tenant %s stopped: %s", tenant_id, error)
+    return False
 
 
 def _read_devices(tenant_id: UUID, connector: Connector) -> None:
@@ -70,27 +77,71 @@ def _read_devices(tenant_id: UUID, connector: Connector) -> None:
     while batch := list(islice(machines, _DEVICES_AT_ONCE)):
         with acting_for(tenant_id):
             store_devices(tenant_id, batch)
+    with acting_for(tenant_id):
+        Connection.objects.filter(is_enabled=True).update(devices_read_at=Now())
 
 
 def _readable(tenant_id: UUID, machines: Iterator[Mapping[str, Any]]) -> Iterator[DevicePayload]:
-    for position, record in enumerate(machines):
+    for position, row in enumerate(machines):
+        [found] = records_of([row])
         try:
-            yield read_machine(record)
+            if isinstance(found, Unreadable):
+                raise RefusedRecord(found.position, found.reason)
+            yield read_machine(found.data)
         except RefusedRecord as refusal:
-            logger.warning("Tenant %s, machine %d refused: %s", tenant_id, position, refusal)
+            logger.warning("Tenant %s, machine %d refused: %s", tenant_id, position, refusal.reason)
 
 
-def _move_watermark(tenant_id: UUID, page: Page) -> None:
-    """Move the watermark to the page's newest change, never back."""
-    newest = max((moment for record in page if (moment := _updated_at(record)) is not None), default=None)
-    if newest is None:
-        return
+def _read_alerts(
+    tenant_id: UUID, connector: Connector, since: datetime | None, handle_page: Callable[[Page], None]
+) -> None:
+    """Store all alerts from `since` on, asking anew from the newest change after each page.
+
+    Microsoft counts rows off to page (`$skip`). An alert that changes meanwhile moves to the list's end, the others
+    move up by one, and the next page by count would miss one for good.
+    """
+    further = _read_from(tenant_id, connector, since, handle_page)
+    while further is not None:
+        further = _read_from(tenant_id, connector, further, handle_page)
+
+
+def _read_from(
+    tenant_id: UUID, connector: Connector, since: datetime | None, handle_page: Callable[[Page], None]
+) -> datetime | None:
+    """Store pages until one goes beyond `since`; return how far it goes, None when there is nothing more.
+
+    Pages that do not come oldest first, as where a vendor ignores the order asked for, are all stored before the
+    watermark moves.
+    """
+    newest, is_in_order = since, True
+    for page in connector.alerts(since):
+        handle_page(page)
+        moments = [moment for record in page if (moment := _updated_at(record)) is not None]
+        is_in_order = is_in_order and all(earlier <= later for earlier, later in pairwise(moments))
+        goes_on = bool(moments) and (since is None or moments[-1] > since)
+        newest = max([*moments, newest] if newest else moments, default=None)
+        if is_in_order and goes_on:
+            break
+    else:
+        goes_on = False
+    if newest:
+        _move_watermark(tenant_id, newest)
+    return newest if goes_on else None
+
+
+def _move_watermark(tenant_id: UUID, newest: datetime) -> None:
+    """Move the watermark to the newest change stored, never back, and never past now: a date in the future is a mistake
+    that would hide every later alert.
+    """
+    reached = Least(Value(newest, output_field=DateTimeField()), Now())
     with acting_for(tenant_id):
-        behind = Q(alerts_read_to=None) | Q(alerts_read_to__lt=newest)
-        Connection.objects.filter(behind, is_enabled=True).update(alerts_read_to=newest)
+        rows = Connection.objects.filter(is_enabled=True)
+        rows.update(alerts_read_to=Greatest(F("alerts_read_to"), reached))
 
 
 def _updated_at(record: Mapping[str, Any]) -> datetime | None:
+    if not isinstance(record, Mapping):
+        return None
     try:
         return Fields(record).moment("lastUpdateDateTime")
     except RefusedRecord:

@@ -54,6 +54,4 @@ def _find_actor(request: HttpRequest) -> Actor | None:
         account = find_account(header.removeprefix(SCHEME).strip())
         request.user = account or AnonymousUser()
         return actor_for(account, by_key=True) if account else None
-    if isinstance(user := request.user, User) or getattr(user, "is_authenticated", False):
-        return actor_for(user, by_key=False)  # type: ignore[arg-type]
-    return None
+    return actor_for(request.user, by_key=False) if isinstance(request.user, User) else None

@@ -80,16 +80,17 @@ def viewing(tenant_ids: Collection[UUID]) -> Iterator[None]:
         scope = Scope(wanted, outer.last_writes if outer else LastWrites())
         collected_before = len(scope.last_writes.collected)
         token = _scope.set(scope)
+        is_done = False
         try:
             yield
             if outer is None and not connection.get_rollback():
                 _write_last(scope)
-        except BaseException:
-            # What is rolled back did not happen, so the transaction around it must not tell of it.
-            del scope.last_writes.collected[collected_before:]
-            raise
+            is_done = True
         finally:
             _scope.reset(token)
+            if not is_done:
+                # What is rolled back did not happen, so the transaction around it must not tell of it.
+                del scope.last_writes.collected[collected_before:]
         if is_nested and not connection.get_rollback():
             # RELEASE SAVEPOINT would keep the inner setting; an error or rollback puts the former one back by itself.
             _tell_database(outer.tenant_ids if outer else frozenset())

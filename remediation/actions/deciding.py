@@ -27,9 +27,7 @@ def decide_evidence(tenant: Tenant, evidence_ids: Sequence[UUID]) -> list[Remedi
 
     Evidence whose action has already been sent or answered by a person keeps what was decided.
     """
-    rows = list(
-        Evidence.objects.filter(pk__in=evidence_ids).select_related("device__group", "alert").order_by("id")
-    )
+    rows = list(Evidence.objects.filter(pk__in=evidence_ids).select_related("device__group", "alert").order_by("id"))
     links = _links_of(rows)
     rows = [row for row in rows if all(action.state in UNSENT_STATES for action in links.get(row.pk, []))]
     messages = _message_pairs(rows)

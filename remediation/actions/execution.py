@@ -56,7 +56,10 @@ def send(claimed: Claim, connector: Connector) -> float | None:
         if time.monotonic() - started > settings.ACTION_LEASE_SECONDS / 4:
             raise ClaimTooOld(_("Preparing to send took too long; it will be sent later."), retry_after=0)
 
-    if fingerprint(claimed.tenant_id, claimed.type, claimed.machine_id, claimed.parameters) != claimed.parameters_sha256:
+    if (
+        fingerprint(claimed.tenant_id, claimed.type, claimed.machine_id, claimed.parameters)
+        != claimed.parameters_sha256
+    ):
         _record(claimed, State.FAILED, _("What it does was changed after it was decided; it was not sent."))
         return None
     try:

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
-from uuid import UUID
 
 from investigations.fields import RefusedRecord
 from investigations.payloads import AlertPayload, read_alert
 from investigations.reading import Record, Unreadable
-from investigations.storing import Stored, store_alerts
+from investigations.storing import store_alerts
+from portal.audit.recording import ActorStamp, record
 from portal.tenancy.models import Tenant
 from portal.tenancy.scope import acting_for
 from remediation.actions.deciding import decide_evidence, propose_widening
@@ -48,22 +48,22 @@ class Report:
         }
 
 
-def ingest(tenant: Tenant, records: Iterable[Record | Unreadable]) -> Report:
+def ingest(tenant: Tenant, records: Iterable[Record | Unreadable], *, actor: ActorStamp) -> Report:
     """Take in Graph alerts for one tenant; what cannot be used is in `refused` with its place and reason.
 
     Each batch is one transaction: stored, decided, proposed and on record, or nothing of it. The same records again
-    change nothing.
+    change nothing. `actor` is who brought them, for the record.
     """
     report = Report()
     for batch in _batches(iter(records)):
         payloads = [payload for item in batch if (payload := _read(item, tenant, report)) is not None]
         if payloads:
             with acting_for(tenant.id):
-                _take_in(tenant, payloads, report)
+                _take_in(tenant, payloads, report, actor)
     return report
 
 
-def _take_in(tenant: Tenant, payloads: Sequence[AlertPayload], report: Report) -> None:
+def _take_in(tenant: Tenant, payloads: Sequence[AlertPayload], report: Report, actor: ActorStamp) -> None:
     stored = store_alerts(tenant.id, payloads)
     report.alerts += Counter(stored.alerts)
     report.evidence += Counter(stored.evidence)
@@ -71,11 +71,16 @@ def _take_in(tenant: Tenant, payloads: Sequence[AlertPayload], report: Report) -
     born = decide_evidence(tenant, stored.evidence_to_decide)
     born += propose_widening(tenant, stored.widening)
     report.actions += Counter(str(action.state) for action in born)
-    settle_investigations(_touched(stored))
-
-
-def _touched(stored: Stored) -> set[UUID | None]:
-    return set(stored.touched_investigations)
+    settle_investigations(stored.touched_investigations)
+    if stored.alerts["new"] or stored.alerts["changed"]:
+        record(
+            tenant.id,
+            "alerts.ingested",
+            object_type="tenant",
+            object_id=tenant.id,
+            actor=actor,
+            data={"alerts": dict(stored.alerts), "evidence": dict(stored.evidence), "actions": len(born)},
+        )
 
 
 def _read(item: Record | Unreadable, tenant: Tenant, report: Report) -> AlertPayload | None:
@@ -89,7 +94,10 @@ def _read(item: Record | Unreadable, tenant: Tenant, report: Report) -> AlertPay
         return None
     report.refused += [_placed(item.position, refusal) for refusal in payload.refused]
     report.unrecognised += [
-        {"position": f"{item.position} {piece.position}", "reason": f"unknown type {piece.odata_type or '(none)'}; kept"}
+        {
+            "position": f"{item.position} {piece.position}",
+            "reason": f"unknown type {piece.odata_type or '(none)'}; kept",
+        }
         for piece in payload.unrecognised
     ]
     return payload

@@ -145,9 +145,7 @@ class ActionEvidence(TenantModel):
         verbose_name = _("evidence of action")
         verbose_name_plural = _("evidence of actions")
         base_manager_name = "objects"
-        constraints = (
-            models.UniqueConstraint(fields=("tenant", "action", "evidence"), name="one_link_per_evidence"),
-        )
+        constraints = (models.UniqueConstraint(fields=("tenant", "action", "evidence"), name="one_link_per_evidence"),)
         indexes = (models.Index(fields=("tenant", "evidence"), name="actions_of_evidence"),)
 
     def __str__(self) -> str:

@@ -28,12 +28,12 @@ def settle_investigations_of(actions: Collection[RemediationAction]) -> None:
     found = {action.investigation_id for action in actions} | set(
         linked.values_list("evidence__investigation_id", flat=True)
     )
-    settle_investigations(found - {None})
+    settle_investigations({investigation_id for investigation_id in found if investigation_id is not None})
 
 
-def settle_investigations(investigation_ids: Collection[UUID | None]) -> None:
+def settle_investigations(investigation_ids: Collection[UUID]) -> None:
     """Recount each investigation's actions and pass them on. In id order, so that two transactions never cross."""
-    for investigation_id in sorted(found for found in set(investigation_ids) if found is not None):
+    for investigation_id in sorted(set(investigation_ids)):
         note_outcome(investigation_id, _facts(investigation_id))
 
 

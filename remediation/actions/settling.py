@@ -120,7 +120,9 @@ def _apply_absent(action: RemediationAction) -> None:
         changes = {"detail": words, "unknown_since": None}
         move(action, State.APPROVED, actor=SYSTEM, reason=words, changes=changes)
     else:
-        _ask_for_attention(action, _("Not found at the vendor, and doing it twice would do harm: please look yourself."))
+        _ask_for_attention(
+            action, _("Not found at the vendor, and doing it twice would do harm: please look yourself.")
+        )
 
 
 def _apply_unanswered(action: RemediationAction) -> None:
@@ -151,4 +153,3 @@ def _check_later(action: RemediationAction, wait_seconds: float, **changes: Any)
     RemediationAction.objects.filter(pk=action.pk).update(
         next_check_at=Now() + timedelta(seconds=wait_seconds), **changes
     )
-

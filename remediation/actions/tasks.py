@@ -16,6 +16,7 @@ from connectors.registry import open_connection
 from investigations.services import include_devices
 from investigations.reading import records_of
 from investigations.syncing import sync_tenant
+from portal.audit.recording import SYSTEM
 from portal.tenancy.models import Tenant
 from portal.tenancy.scope import acting_for
 from remediation.actions import intake
@@ -94,7 +95,7 @@ def sweep() -> None:
 
 
 def _take_in_page(tenant: Tenant, page: object) -> None:
-    report = intake.ingest(tenant, records_of(page))
+    report = intake.ingest(tenant, records_of(page), actor=SYSTEM)
     for refusal in report.refused:
         logger.warning("Sync of tenant %s refused %s: %s", tenant.id, refusal["position"], refusal["reason"])
 

@@ -9,7 +9,14 @@ import pytest
 from django.db import connection
 
 from investigations.grouping import Rule, RuleOperator, RuleProperty
-from investigations.groups import DEFAULT_NAME, LAST_RANK, delete_group, ensure_default_group, regroup_devices, save_group
+from investigations.groups import (
+    DEFAULT_NAME,
+    LAST_RANK,
+    delete_group,
+    ensure_default_group,
+    regroup_devices,
+    save_group,
+)
 from investigations.models import Device, DeviceGroup
 from investigations.states import AutomationLevel
 from portal.access.actors import Actor
@@ -128,7 +135,8 @@ def test_an_analyst_may_not_change_groups(acme: Tenant, ada: User, as_actor: As)
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"name": " "}, {"name": DEFAULT_NAME}, {"rank": 0}, {"rules": [Rule(SERVERS.property, SERVERS.operator, " ")]}]
+    "wrong",
+    [{"name": " "}, {"name": DEFAULT_NAME}, {"rank": 0}, {"rules": [Rule(SERVERS.property, SERVERS.operator, " ")]}],
 )
 def test_what_makes_no_sense_is_refused(acme: Tenant, tess: User, as_actor: As, wrong: dict[str, Any]) -> None:
     default_group(acme)

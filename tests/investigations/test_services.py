@@ -143,7 +143,7 @@ def test_only_who_works_on_investigations_begins_and_stops_them(
 
 @pytest.mark.django_db(transaction=True)
 def test_noting_an_outcome_does_not_wait_for_an_intake_that_adds_evidence(acme: Tenant) -> None:
-    """The intake may be waiting for the very action whose outcome is noted; waiting for each other would be a deadlock."""
+    """The intake may be waiting for the very action whose outcome is noted: both waiting would be a deadlock."""
     row = make_investigation(acme)
     noted = threading.Event()
 

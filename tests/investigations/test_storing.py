@@ -1,4 +1,4 @@
-"""What is read is stored once, in few queries; only what is newer changes it, and two intakes at once double nothing."""
+"""What is read is stored once, in few queries; only what is newer changes it; two intakes at once double nothing."""
 
 import threading
 from collections.abc import Callable

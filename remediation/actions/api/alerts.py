@@ -77,7 +77,7 @@ class AlertIntakeViewSet(AlertViewSet):
         self.actor.require(Capability.WORK_ON_INVESTIGATIONS, tenant.pk)
         if _count(document) > MOST_RECORDS:
             raise TooMany(_("Send at most %(most)d records at a time.") % {"most": MOST_RECORDS})
-        report = ingest(tenant, records_of(document))
+        report = ingest(tenant, records_of(document), actor=self.actor.stamp)
         if not report.usable:
             raise UnusableBody(
                 _("None of these alerts can be used; see errors."),

@@ -89,9 +89,7 @@ def connected(acme: Tenant, vendor: Vendor) -> Tenant:
     """Acme with a connection to the simulator."""
     vendor.seed(acme, machines=[])
     with acting_for(acme.id):
-        Connection.objects.create(
-            tenant=acme, login_url=vendor.url, defender_url=vendor.url, graph_url=vendor.url
-        )
+        Connection.objects.create(tenant=acme, login_url=vendor.url, defender_url=vendor.url, graph_url=vendor.url)
     return acme
 
 

@@ -11,6 +11,7 @@ from investigations.models import Alert, Evidence, Investigation
 from investigations.reading import records_of
 from investigations.states import AutomationLevel, EvidenceOutcome, InvestigationState
 from portal.audit.models import AuditEvent
+from portal.audit.recording import SYSTEM
 from portal.tenancy.models import Tenant
 from portal.tenancy.scope import acting_for
 from remediation.actions.intake import ingest
@@ -68,7 +69,7 @@ def alert(tenant: Tenant, *evidence: dict[str, Any], number: int = 1, minutes: i
 
 
 def take_in(tenant: Tenant, *alerts: Any) -> dict[str, Any]:
-    return ingest(tenant, records_of(list(alerts))).as_dict()
+    return ingest(tenant, records_of(list(alerts)), actor=SYSTEM).as_dict()
 
 
 def set_level(tenant: Tenant, level: AutomationLevel) -> None:

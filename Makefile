@@ -1,0 +1,45 @@
+# Quell's commands. Each sets up what it needs: a virtual environment and the pinned packages.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint bench format clean
+
+$(STAMP): requirements.txt requirements-dev.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) 2>/dev/null || \
+	  { rm -rf $(VENV); $(PYTHON) -m venv --without-pip $(VENV); }
+	@echo "Installing the pinned packages …"
+	@if [ -x $(BIN)/pip ]; then $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt; \
+	 else $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt; fi
+	@touch $(STAMP)
+
+# Everything at once on this machine; with ONCE=1 the whole story is played without a browser.
+demo: $(STAMP)
+	@$(BIN)/python manage.py $(if $(ONCE),story,demo)
+
+# All tests, as portal_app on this clone's own PostgreSQL and Valkey.
+test: $(STAMP)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_OPTIONS)
+
+lint: $(STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+	@$(BIN)/mypy .
+	@$(BIN)/python manage.py makemigrations --check --dry-run
+	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+	@$(BIN)/python manage.py document --check
+	@QUELL_DEVELOPMENT=0 SECRET_KEY=$$(head -c 48 /dev/urandom | base64 | tr -d '\n') ALLOWED_HOSTS=quell.example \
+	  $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+bench: $(STAMP)
+	@$(BIN)/python -m benchmarks.dispatch
+
+format: $(STAMP)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+
+clean:
+	@rm -rf $(VENV) .quell .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
