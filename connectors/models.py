@@ -1,5 +1,7 @@
 """Connection: how one tenant's services are reached, and how far reading them has come."""
 
+from typing import ClassVar
+
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -39,7 +41,7 @@ class Connection(TenantModel):
     health_detail = models.TextField(_("health, in words"), blank=True, editable=False)
     health_at = models.DateTimeField(_("health seen"), null=True, editable=False)
 
-    objects = TenantManager["Connection"]()
+    objects: ClassVar[TenantManager["Connection"]] = TenantManager()
 
     class Meta:
         verbose_name = _("connection")

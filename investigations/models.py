@@ -1,5 +1,7 @@
 """Devices and their groups, alerts, investigations and evidence, as one tenant's rows."""
 
+from typing import ClassVar
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -32,7 +34,7 @@ class DeviceGroup(TenantModel):
     )
     is_default = models.BooleanField(_("default group"), default=False, editable=False)
 
-    objects = TenantManager["DeviceGroup"]()
+    objects: ClassVar[TenantManager["DeviceGroup"]] = TenantManager()
 
     class Meta:
         verbose_name = _("device group")
@@ -59,7 +61,7 @@ class DeviceGroupRule(TenantModel):
     operator = models.CharField(_("operator"), max_length=12, choices=RuleOperator.choices)
     value = models.CharField(_("value"), max_length=200)
 
-    objects = TenantManager["DeviceGroupRule"]()
+    objects: ClassVar[TenantManager["DeviceGroupRule"]] = TenantManager()
 
     class Meta:
         verbose_name = _("rule")
@@ -94,7 +96,7 @@ class Device(TenantModel):
     group = TenantForeignKey(DeviceGroup, on_delete=models.PROTECT, related_name="devices", verbose_name=_("group"))
     created_at = models.DateTimeField(_("added"), auto_now_add=True)
 
-    objects = TenantManager["Device"]()
+    objects: ClassVar[TenantManager["Device"]] = TenantManager()
 
     class Meta:
         verbose_name = _("device")
@@ -124,7 +126,7 @@ class Investigation(TenantModel):
     changed_at = models.DateTimeField(_("changed"), auto_now=True)
     ended_at = models.DateTimeField(_("ended"), null=True)
 
-    objects = TenantManager["Investigation"]()
+    objects: ClassVar[TenantManager["Investigation"]] = TenantManager()
 
     class Meta:
         verbose_name = _("investigation")
@@ -150,7 +152,7 @@ class InvestigationDevice(TenantModel):
     device = TenantForeignKey(Device, on_delete=models.PROTECT, related_name="reached_by")
     is_widened = models.BooleanField(_("reached by widening"), default=False)
 
-    objects = TenantManager["InvestigationDevice"]()
+    objects: ClassVar[TenantManager["InvestigationDevice"]] = TenantManager()
 
     class Meta:
         verbose_name = _("device of investigation")
@@ -185,7 +187,7 @@ class Alert(TenantModel):
     raw = models.JSONField(_("as received"))
     received_at = models.DateTimeField(_("received"), auto_now_add=True)
 
-    objects = TenantManager["Alert"]()
+    objects: ClassVar[TenantManager["Alert"]] = TenantManager()
 
     class Meta:
         verbose_name = _("alert")
@@ -234,7 +236,7 @@ class Evidence(TenantModel):
     created_at_source = models.DateTimeField(_("first seen"), null=True)
     created_at = models.DateTimeField(_("added"), auto_now_add=True)
 
-    objects = TenantManager["Evidence"]()
+    objects: ClassVar[TenantManager["Evidence"]] = TenantManager()
 
     class Meta:
         verbose_name = _("evidence")

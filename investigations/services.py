@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
-from django.db.models import Case, CharField, Count, Q, TextField, Value, When
+from django.db import connection
+from django.db.models import Count, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -15,6 +17,7 @@ from portal.access.actors import Actor
 from portal.access.exceptions import BadRequest, Conflict
 from portal.access.roles import Capability
 from portal.audit.recording import SYSTEM, ActorStamp, record
+from portal.tenancy.scope import current_scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,42 +66,69 @@ def _end_state(actions: OutcomeFacts, evidence: EvidenceFacts) -> InvestigationS
 
 
 def note_outcome(investigation_id: UUID, actions: OutcomeFacts) -> None:
-    """Give an investigation the state its actions and evidence call for.
+    """Do what `note_outcomes` does for one investigation."""
+    note_outcomes({investigation_id: actions})
+
+
+def note_outcomes(actions: Mapping[UUID, OutcomeFacts]) -> None:
+    """Give each investigation the state its actions and evidence call for, in a handful of queries for all of them.
 
     One that has ended keeps its end, unless something about it waits or runs again, as after a newer verdict; one that
-    a person stopped stays stopped. The lock leaves room for new evidence: an intake that adds some may be waiting for
+    a person stopped stays stopped. The locks leave room for new evidence: an intake that adds some may be waiting for
     the action whose outcome this is.
     """
-    investigation = Investigation.objects.select_for_update(no_key=True).get(pk=investigation_id)
-    if investigation.state == InvestigationState.TERMINATED_BY_USER:
-        return
-    threats = Q(verdict__in=[Verdict.MALICIOUS, Verdict.SUSPICIOUS])
-    counts = investigation.evidence.aggregate(
-        waiting=Count("id", filter=Q(outcome__in=["", EvidenceOutcome.WAITING_FOR_VERDICT])),
-        threats_without_action=Count("id", filter=threats & ~Q(outcome=EvidenceOutcome.NOT_NEEDED)),
+    rows = list(Investigation.objects.select_for_update(no_key=True).filter(pk__in=actions).order_by("id"))
+    evidence = _evidence_facts(rows)
+    moving: dict[InvestigationState, list[Investigation]] = {}
+    for row in rows:
+        to = _following(row, actions[row.pk], evidence.get(row.pk))
+        if to != row.state:
+            moving.setdefault(to, []).append(row)
+    for to, group in moving.items():
+        _move(group, to, actor=SYSTEM, reason="")
+
+
+def _following(
+    investigation: Investigation, actions: OutcomeFacts, evidence: EvidenceFacts | None
+) -> InvestigationState:
+    now = InvestigationState(investigation.state)
+    if now == InvestigationState.TERMINATED_BY_USER:
+        return now
+    if investigation.started_by_id and evidence is None:
+        return now  # begun by hand and nothing found yet: it is for a person to stop it
+    state = next_state(actions, evidence or EvidenceFacts())
+    return state if state in OPEN_STATES or now in OPEN_STATES else now
+
+
+def _evidence_facts(investigations: Sequence[Investigation]) -> dict[UUID, EvidenceFacts]:
+    """Count the evidence of these investigations; one without any is not in the answer."""
+    threats = Q(verdict__in=[Verdict.MALICIOUS, Verdict.SUSPICIOUS]) & ~Q(outcome=EvidenceOutcome.NOT_NEEDED)
+    counts = (
+        Evidence.objects.filter(investigation__in=investigations)
+        .values("investigation_id")
+        .annotate(
+            waiting=Count("id", filter=Q(outcome__in=["", EvidenceOutcome.WAITING_FOR_VERDICT])),
+            threats=Count("id", filter=threats),
+        )
     )
-    if investigation.started_by_id and not investigation.evidence.exists():
-        return  # begun by hand and nothing found yet: it is for a person to stop it
-    state = next_state(actions, EvidenceFacts(**counts))
-    if state in OPEN_STATES or investigation.state in OPEN_STATES:
-        _move(investigation, state, actor=SYSTEM, reason="")
+    return {row["investigation_id"]: EvidenceFacts(row["waiting"], row["threats"]) for row in counts}
+
+
+_NOTE_DECISIONS: Final = """
+    UPDATE investigations_evidence e SET outcome = d.outcome, reason = d.reason, decided_at = statement_timestamp()
+    FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS d (id, outcome, reason)
+    WHERE e.id = d.id AND e.tenant_id = ANY (%s)
+"""
 
 
 def note_decisions(decisions: Mapping[UUID, tuple[str, str]]) -> None:
-    """Write what was decided about each piece of evidence, and why, in one statement."""
+    """Write what was decided about each piece of evidence, and why, in one statement; never outside the scope."""
     if not decisions:
         return
-    Evidence.objects.filter(pk__in=decisions).update(
-        decided_at=Now(),
-        outcome=Case(
-            *[When(pk=key, then=Value(outcome)) for key, (outcome, _reason) in decisions.items()],
-            output_field=CharField(),
-        ),
-        reason=Case(
-            *[When(pk=key, then=Value(reason)) for key, (_outcome, reason) in decisions.items()],
-            output_field=TextField(),
-        ),
-    )
+    outcomes = [str(outcome) for outcome, _reason in decisions.values()]
+    reasons = [str(reason) for _outcome, reason in decisions.values()]
+    with connection.cursor() as cursor:
+        cursor.execute(_NOTE_DECISIONS, [list(decisions), outcomes, reasons, sorted(current_scope().tenant_ids)])
 
 
 def start_investigation(device: Device, *, actor: Actor, reason: str) -> Investigation:
@@ -128,7 +158,7 @@ def stop_investigation(investigation: Investigation, *, actor: Actor, reason: st
     locked = Investigation.objects.select_for_update(no_key=True).get(pk=investigation.pk)
     if locked.state not in OPEN_STATES:
         raise Conflict(_("This investigation has ended already."))
-    _move(locked, InvestigationState.TERMINATED_BY_USER, actor=actor.stamp, reason=reason)
+    _move([locked], InvestigationState.TERMINATED_BY_USER, actor=actor.stamp, reason=reason)
 
 
 def include_devices(investigation_id: UUID, device_ids: Collection[UUID]) -> list[UUID]:
@@ -160,15 +190,13 @@ def _evidence_on(investigation_id: UUID, device_ids: Collection[UUID]):  # type:
     return Evidence.objects.filter(investigation_id=investigation_id, device_id__in=device_ids)
 
 
-def _move(investigation: Investigation, to: InvestigationState, *, actor: ActorStamp, reason: str) -> None:
-    before = InvestigationState(investigation.state)
-    if to == before:
-        return
-    investigation.state = to
-    Investigation.objects.filter(pk=investigation.pk).update(
+def _move(rows: Sequence[Investigation], to: InvestigationState, *, actor: ActorStamp, reason: str) -> None:
+    Investigation.objects.filter(pk__in=[row.pk for row in rows]).update(
         state=to, changed_at=Now(), ended_at=None if to in OPEN_STATES else Now()
     )
-    _note(investigation, f"investigation.{'changed' if to in OPEN_STATES else 'ended'}", actor, before.value, reason)
+    for row in rows:
+        before, row.state = str(row.state), to
+        _note(row, f"investigation.{'changed' if to in OPEN_STATES else 'ended'}", actor, before, reason)
 
 
 def _note(investigation: Investigation, verb: str, actor: ActorStamp, before: str, reason: str) -> None:

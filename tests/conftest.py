@@ -37,8 +37,8 @@ def _template_name() -> str:
     for file in sorted(ROOT.glob("*/**/migrations/*.py")):
         if ".venv" not in file.parts:
             digest.update(file.read_bytes())
-    for file in ("portal/tenancy/operations.py", "portal/tenancy/roles.py"):
-        digest.update((ROOT / file).read_bytes())
+    for name in ("portal/tenancy/operations.py", "portal/tenancy/roles.py"):
+        digest.update((ROOT / name).read_bytes())
     return f"quell_template_{digest.hexdigest()[:12]}"
 
 
@@ -85,7 +85,7 @@ def django_db_setup(django_db_blocker: Any, database_name: str, worker_id: str) 
         connection.close()
         connection.settings_dict["NAME"] = database_name
         number = 1 + int("0" + "".join(filter(str.isdigit, worker_id)))
-        app.conf.broker_url = settings.CELERY_BROKER_URL.replace("virtual_host=0", f"virtual_host={number}")
+        app.conf["broker_url"] = settings.CELERY_BROKER_URL.replace("virtual_host=0", f"virtual_host={number}")
     yield
     with django_db_blocker.unblock():
         connection.close()
@@ -100,7 +100,7 @@ def _truncate_as_owner(case: TransactionTestCase) -> None:
         names = [row[0] for row in owner.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
         emptied = sql.SQL(", ").join(sql.Identifier(name) for name in sorted(names) if name not in KEPT_TABLES)
         owner.execute(sql.SQL("TRUNCATE {} CASCADE").format(emptied))
-        owner.execute("SELECT set_config('app.tenant_ids', %s, true)", ["{%s}" % PROVIDER_TENANT_ID])
+        owner.execute("SELECT set_config('app.tenant_ids', %s, true)", [f"{{{PROVIDER_TENANT_ID}}}"])
         owner.execute(
             "INSERT INTO tenancy_tenant"
             " (id, slug, name, entra_tenant_id, device_isolation_is_automatic, is_active, created_at)"

@@ -40,5 +40,5 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('tenant', 'kind'), name='one_connection_of_a_kind')],
             },
         ),
-            Isolate("connection"),
+        Isolate("connection"),
     ]

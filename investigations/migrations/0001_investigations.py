@@ -247,7 +247,7 @@ class Migration(migrations.Migration):
             model_name='investigationdevice',
             constraint=models.UniqueConstraint(fields=('tenant', 'investigation', 'device'), name='device_once_per_investigation'),
         ),
-            Isolate("devicegroup"),
+        Isolate("devicegroup"),
         Isolate("devicegrouprule"),
         Isolate("device"),
         Isolate("investigation"),

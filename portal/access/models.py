@@ -1,9 +1,10 @@
 """User, the memberships that give roles, and the API keys of service accounts."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
@@ -45,7 +46,7 @@ class User(AbstractBaseUser):
         verbose_name = _("user")
         verbose_name_plural = _("users")
         ordering = ("email",)
-        constraints = (models.UniqueConstraint(models.functions.Lower("email"), name="one_user_per_email"),)
+        constraints = (models.UniqueConstraint(Lower("email"), name="one_user_per_email"),)
 
     def __str__(self) -> str:
         return self.email
@@ -70,7 +71,7 @@ class TenantMembership(TenantModel):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+", verbose_name=_("user"))
     role = models.CharField(_("role"), max_length=20, choices=Role.choices)
 
-    objects = TenantManager["TenantMembership"]()
+    objects: ClassVar[TenantManager["TenantMembership"]] = TenantManager()
 
     class Meta:
         verbose_name = _("tenant membership")

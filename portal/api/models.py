@@ -1,5 +1,7 @@
 """IdempotentAnswer: what a POST answered, so that sending it again changes nothing."""
 
+from typing import ClassVar
+
 from django.db import models
 
 from portal.access.models import User
@@ -17,7 +19,7 @@ class IdempotentAnswer(TenantModel):
     body = models.JSONField()
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects = TenantManager["IdempotentAnswer"]()
+    objects: ClassVar[TenantManager["IdempotentAnswer"]] = TenantManager()
 
     class Meta:
         base_manager_name = "objects"

@@ -1,5 +1,7 @@
 """AuditEvent: one line of a tenant's history, numbered without gaps, never changed."""
 
+from typing import ClassVar
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -23,7 +25,7 @@ class AuditEvent(TenantModel):
     actor_label = models.CharField(_("actor"), max_length=254)
     data = models.JSONField(_("details"), default=dict)
 
-    objects = TenantManager["AuditEvent"]()
+    objects: ClassVar[TenantManager["AuditEvent"]] = TenantManager()
 
     class Meta:
         verbose_name = _("audit event")

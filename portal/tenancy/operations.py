@@ -1,4 +1,4 @@
-"""The one migration operation that makes a table a tenant table: row-level security, keys and foreign keys by tenant."""
+"""The migration operation that makes a table a tenant table: row-level security, keys and foreign keys by tenant."""
 
 from typing import Any
 
@@ -77,9 +77,8 @@ def _name(model: type[models.Model], what: str) -> str:
 
 def _tenant_links(model: type[models.Model]) -> list[models.ForeignKey[Any, Any]]:
     """Foreign keys whose constraint Django left to us: those between tenant tables."""
-    return [
-        field for field in model._meta.local_fields if isinstance(field, models.ForeignKey) and not field.db_constraint
-    ]
+    keys = [field for field in model._meta.local_fields if isinstance(field, models.ForeignKey)]
+    return [key for key in keys if not key.db_constraint]  # type: ignore[attr-defined]  # missing from the stubs
 
 
 def _composite_key(

@@ -104,7 +104,7 @@ def _write_last(scope: Scope) -> None:
 
 
 def _tell_database(tenant_ids: frozenset[UUID]) -> None:
-    setting = "{%s}" % ",".join(sorted(map(str, tenant_ids))) if tenant_ids else ""
+    setting = f"{{{','.join(sorted(map(str, tenant_ids)))}}}" if tenant_ids else ""
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('app.tenant_ids', %s, true)", [setting])
 

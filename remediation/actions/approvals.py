@@ -11,7 +11,7 @@ COUNT = """(
       AND d.parameters_sha256 = a.parameters_sha256 AND d.user_id IS DISTINCT FROM a.requested_by_id
       AND (SELECT count(*) FROM roles_of_person(d.user_id) r
            WHERE r.tenant_id = a.tenant_id AND r.role = ANY (%(deciders)s::text[])) > 0)"""
-"""SQL over an action `a`: how many different people, other than who asked, approved exactly this and may still do so."""
+"""SQL over an action `a`: how many different people, other than who asked, approved exactly this and still may."""
 
 
 def count_approvals(action: RemediationAction) -> int:

@@ -30,7 +30,7 @@ class Route(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of an action type. `choices` empty means free text checked by `kind`: sha1, messages, ids or text."""
+    """One parameter of an action type. Without `choices`: free text checked by `kind`: sha1, messages, ids or text."""
 
     name: str
     kind: str

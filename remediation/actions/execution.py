@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -50,12 +51,7 @@ def send(claimed: Claim, connector: Connector) -> float | None:
 
     Returns None, or the seconds the whole tenant should wait because the vendor is throttling.
     """
-    started = time.monotonic()
-
-    def check_guard() -> None:
-        if time.monotonic() - started > settings.ACTION_LEASE_SECONDS / 4:
-            raise ClaimTooOld(_("Preparing to send took too long; it will be sent later."), retry_after=0)
-
+    check_age = partial(_check_age, time.monotonic())
     if (
         fingerprint(claimed.tenant_id, claimed.type, claimed.machine_id, claimed.parameters)
         != claimed.parameters_sha256
@@ -63,7 +59,7 @@ def send(claimed: Claim, connector: Connector) -> float | None:
         _record(claimed, State.FAILED, _("What it does was changed after it was decided; it was not sent."))
         return None
     try:
-        receipt = connector.send(_request(claimed), before_sending=check_guard)
+        receipt = connector.send(_request(claimed), before_sending=check_age)
     except NotSent as error:
         wait = error.retry_after if error.retry_after is not None else RETRY_AFTER_SECONDS
         _record(claimed, State.APPROVED, str(error), _later(wait, error.code))
@@ -80,7 +76,7 @@ def send(claimed: Claim, connector: Connector) -> float | None:
 
 
 def finish_here(claimed: Claim, carry_out: Callable[[], None]) -> None:
-    """Carry out an action that is Quell's own work, in one transaction with its record. Raises what `carry_out` raises."""
+    """Carry out an action that is Quell's own work, in one transaction with its record; raises what `carry_out` does."""
     with acting_for(claimed.tenant_id):
         action = lock_claimed(claimed)
         carry_out()
@@ -100,6 +96,11 @@ def accepted_by(receipt: Receipt) -> dict[str, Any]:
         "lease_until": None,
         "next_check_at": Now() + timedelta(seconds=settings.ACTION_POLL_SECONDS),
     }
+
+
+def _check_age(started: float) -> None:
+    if time.monotonic() - started > settings.ACTION_LEASE_SECONDS / 4:
+        raise ClaimTooOld(_("Preparing to send took too long; it will be sent later."), retry_after=0)
 
 
 def _quiet(code: str) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """RemediationAction: the row is the queue. Decision: one person's approval or rejection of exactly these parameters."""
 
+from typing import ClassVar
+
 from django.db import models
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from investigations.models import Device, Evidence, Investigation
@@ -11,13 +14,16 @@ from remediation.actions.catalogue import CATALOGUE, CHOICES, ActionType
 from remediation.actions.querysets import ActionQuerySet
 from remediation.actions.states import OPEN_STATES, OUT_STATES, Answer, Source, State
 
+ActionManager = TenantManager.from_queryset(ActionQuerySet)
+"""The questions of `ActionQuerySet`, held to the open scope."""
+
 
 class RemediationAction(TenantModel):
     """One thing to be done to one target, and all that has become of it.
 
-    `state` is written by `transitions` alone. `parameters_sha256` is over tenant, type, target and parameters; decisions
-    are bound to it. `fence` counts the times it was claimed: a worker whose fence is old has lost the action. Times are
-    UTC and PostgreSQL's.
+    `state` is written by `transitions` alone. `parameters_sha256` is over tenant, type, target and parameters;
+    decisions are bound to it. `fence` counts the times it was claimed: a worker whose fence is old has lost the action.
+    Times are UTC and PostgreSQL's.
     """
 
     type = models.CharField(_("action"), max_length=40, choices=CHOICES)
@@ -57,11 +63,11 @@ class RemediationAction(TenantModel):
     remote_id = models.CharField(_("id at Microsoft"), max_length=200, blank=True)
     detail = models.TextField(_("detail"), blank=True, help_text=_("What came back, in words."))
     error_code = models.CharField(_("error code"), max_length=100, blank=True)
-    created_at = models.DateTimeField(_("created"), db_default=models.functions.Now())
-    changed_at = models.DateTimeField(_("changed"), db_default=models.functions.Now())
+    created_at = models.DateTimeField(_("created"), db_default=Now())
+    changed_at = models.DateTimeField(_("changed"), db_default=Now())
     ended_at = models.DateTimeField(_("ended"), null=True)
 
-    objects = TenantManager.from_queryset(ActionQuerySet["RemediationAction"])()
+    objects: ClassVar[ActionManager["RemediationAction"]] = ActionManager()
 
     class Meta:
         verbose_name = _("remediation action")
@@ -119,9 +125,9 @@ class Decision(TenantModel):
     answer = models.CharField(_("answer"), max_length=10, choices=Answer.choices)
     reason = models.TextField(_("reason"))
     parameters_sha256 = models.CharField(max_length=64, editable=False)
-    decided_at = models.DateTimeField(_("decided"), db_default=models.functions.Now())
+    decided_at = models.DateTimeField(_("decided"), db_default=Now())
 
-    objects = TenantManager["Decision"]()
+    objects: ClassVar[TenantManager["Decision"]] = TenantManager()
 
     class Meta:
         verbose_name = _("decision")
@@ -139,7 +145,7 @@ class ActionEvidence(TenantModel):
     action = TenantForeignKey(RemediationAction, on_delete=models.CASCADE, related_name="evidence_links")
     evidence = TenantForeignKey(Evidence, on_delete=models.CASCADE, related_name="action_links")
 
-    objects = TenantManager["ActionEvidence"]()
+    objects: ClassVar[TenantManager["ActionEvidence"]] = TenantManager()
 
     class Meta:
         verbose_name = _("evidence of action")

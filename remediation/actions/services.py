@@ -14,6 +14,7 @@ from portal.access.actors import Actor
 from portal.access.exceptions import BadRequest, Conflict, Forbidden
 from portal.access.roles import Capability
 from portal.audit.recording import record
+from portal.tenancy.scope import database_now
 from remediation.actions.approvals import count_approvals
 from remediation.actions.bells import ring_after_commit
 from remediation.actions.catalogue import CATALOGUE, REQUESTABLE, WIRED, ActionType, Area
@@ -66,8 +67,8 @@ def request_action(
 def approve_action(action_id: UUID, *, actor: Actor, reason: str) -> RemediationAction:
     """Give one person's approval of exactly this action; with the last one needed it is sent.
 
-    Raises Forbidden for who asked for it, Conflict for a second answer by the same person, IllegalMove when it no longer
-    waits.
+    Raises Forbidden for who asked for it, Conflict for a second answer by the same person, IllegalMove when it no
+    longer waits.
     """
     action = lock(action_id)
     _write_decision(action, Answer.APPROVE, actor=actor, reason=reason)
@@ -199,6 +200,8 @@ def _write_decision(action: RemediationAction, answer: Answer, *, actor: Actor, 
         raise IllegalMove(
             _("This action no longer waits for approval: it is “%(state)s”.") % {"state": State(action.state).label}
         )
+    if action.approve_before is not None and action.approve_before <= database_now():
+        raise IllegalMove(_("Nobody decided about this action in time; it has expired. Ask for it again."))
     try:
         with transaction.atomic():
             Decision.objects.create(

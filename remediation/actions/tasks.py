@@ -1,9 +1,10 @@
-"""The workers' doorways: a tenant's id in, one lane's work, nothing held open between. Doubling any of them is harmless."""
+"""The workers' doorways: a tenant's id in, one lane's work, nothing held open between. Doubling any is harmless."""
 
 import logging
 import os
 import socket
 import time
+from functools import partial
 from uuid import UUID
 
 from celery import shared_task
@@ -13,8 +14,8 @@ from django.db import connection as database
 from connectors.models import Connection
 from connectors.protocol import Connector
 from connectors.registry import open_connection
-from investigations.services import include_devices
 from investigations.reading import records_of
+from investigations.services import include_devices
 from investigations.syncing import sync_tenant
 from portal.audit.recording import SYSTEM
 from portal.tenancy.models import Tenant
@@ -51,7 +52,7 @@ def drain(tenant: str) -> None:
         if claimed is None:
             break
         if claimed.type in HERE or connector is None:
-            finish_here(claimed, lambda work=claimed: _widen(work))
+            finish_here(claimed, partial(_widen, claimed))
         elif send(claimed, connector) is not None:
             break
         sent_any = True

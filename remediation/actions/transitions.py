@@ -90,8 +90,9 @@ class Claim:
 
 
 # Everything that must hold at the moment of sending is inside this one statement, so nothing can change between the
-# check and the claim. On one device an action waits for those of its conflict group that are out, and never overtakes an
-# older one: isolate, then release must not end isolated. Scalar sub-selects, not NOT EXISTS: the planner then keeps walking the index of rows to send.
+# check and the claim. On one device an action waits for those of its conflict group that are out, and never overtakes
+# an older one: isolate, then release must not end isolated. Scalar sub-selects, not NOT EXISTS: the planner then keeps
+# walking the index of rows to send.
 _CLAIM = """
 WITH due AS (
     SELECT a.id FROM actions_remediationaction a
@@ -99,11 +100,12 @@ WITH due AS (
       AND a.not_before <= now() AND a.execute_before > now()
       AND (SELECT count(*) FROM actions_remediationaction o
            WHERE o.tenant_id = a.tenant_id AND o.device_id = a.device_id AND o.conflict_group = a.conflict_group
-             AND a.conflict_group <> ''
+             AND o.conflict_group <> ''
              AND (o.state IN ('sending', 'accepted', 'unknown') OR (o.state = 'approved' AND o.id < a.id))) = 0
       AND (a.requested_by_id IS NULL OR (
            SELECT count(*) FROM roles_of_person(a.requested_by_id) r WHERE r.tenant_id = a.tenant_id
-             AND r.role = ANY (CASE a.required_approvals WHEN 0 THEN %(deciders)s::text[] ELSE %(requesters)s::text[] END)) > 0)
+             AND r.role = ANY (
+                 CASE a.required_approvals WHEN 0 THEN %(deciders)s::text[] ELSE %(requesters)s::text[] END)) > 0)
       AND (a.required_approvals = 0 OR {approvals} >= a.required_approvals)
     ORDER BY a.priority, a.not_before, a.id
     LIMIT 1 FOR UPDATE OF a SKIP LOCKED

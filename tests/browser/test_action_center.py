@@ -1,5 +1,7 @@
 """The Action center in a real browser: a person signs in, approves with a reason and finds it in History."""
 
+from typing import Literal
+
 import pytest
 
 from portal.access.models import User
@@ -66,7 +68,7 @@ def test_a_person_approves_with_a_reason_and_finds_it_in_history(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_scrolls_sideways_on_a_telephone_or_breaks_the_content_security_policy(
-    pending: RemediationAction, bob_with_password: User, visitor: Visitor, scheme: str
+    pending: RemediationAction, bob_with_password: User, visitor: Visitor, scheme: Literal["light", "dark"]
 ) -> None:
     visitor.page.emulate_media(color_scheme=scheme)
     visitor.page.set_viewport_size({"width": 360, "height": 740})

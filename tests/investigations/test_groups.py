@@ -34,10 +34,9 @@ SERVERS = Rule(RuleProperty.NAME, RuleOperator.STARTS_WITH, "srv")
 
 def save(tenant: Tenant, actor: Actor, **changes: Any) -> tuple[DeviceGroup, int]:
     values: dict[str, Any] = {"group_id": None, "name": "Servers", "rank": 1, "rules": [SERVERS]}
+    values |= {"automation_level": AutomationLevel.FULL} | changes
     with acting_for(tenant.id):
-        return save_group(
-            **{"tenant_id": tenant.id, "automation_level": AutomationLevel.FULL, "actor": actor} | values | changes
-        )
+        return save_group(tenant_id=tenant.id, actor=actor, **values)
 
 
 def ranks(tenant: Tenant) -> dict[str, int]:
@@ -47,7 +46,7 @@ def ranks(tenant: Tenant) -> dict[str, int]:
 
 def group_of(made: Device) -> str:
     with acting_for(made.tenant_id):
-        return Device.objects.select_related("group").get(pk=made.pk).group.name
+        return str(Device.objects.select_related("group").get(pk=made.pk).group)
 
 
 def last_event(tenant: Tenant) -> AuditEvent:

@@ -1,9 +1,11 @@
 """Alerts find the investigation they belong to, and an investigation asks before it spreads to ten other devices."""
 
+import threading
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connection
 
 from investigations.joining import WAITS_FOR_WIDENING
 from investigations.models import Alert, Evidence, Investigation, InvestigationDevice
@@ -169,3 +171,26 @@ def test_devices_that_were_held_back_count_towards_the_ten(acme: Tenant) -> None
     spread(acme, 1, *range(1, 12))
 
     assert [len(asked.device_ids) for asked in spread(acme, 2, 12).widening] == [1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_evidence_stored_beside_an_approved_widening_is_decided_and_does_not_wait_for_ever(acme: Tenant) -> None:
+    """The intake finds the device still waiting; the approval must see what it stores, so it comes after it."""
+    [asked] = spread(acme, 1, *range(1, 12)).widening
+    to_decide: list[UUID] = []
+
+    def approve() -> None:
+        try:
+            with acting_for(acme.id):
+                to_decide.extend(include_devices(asked.investigation_id, asked.device_ids))
+        finally:
+            connection.close()
+
+    approval = threading.Thread(target=approve)
+    with acting_for(acme.id):
+        spread(acme, 2, 11, minutes=1)
+        approval.start()
+        approval.join(0.5)
+    approval.join(10)
+
+    assert len(to_decide) == 22

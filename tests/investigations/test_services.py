@@ -114,9 +114,9 @@ def test_one_begun_by_hand_takes_in_new_alerts_on_its_device(acme: Tenant, ada: 
     with acting_for(acme.id):
         seen = Investigation.objects.get()
         with pytest.raises(Conflict):
-            start_investigation(seen.device, actor=as_actor(ada), reason="Odd")  # type: ignore[arg-type]
+            start_investigation(seen.device, actor=as_actor(ada), reason="Odd")
         Investigation.objects.update(state=S.BENIGN)
-        begun = start_investigation(seen.device, actor=as_actor(ada), reason="Odd")  # type: ignore[arg-type]
+        begun = start_investigation(seen.device, actor=as_actor(ada), reason="Odd")
 
     stored = store(acme, alert(acme, 2, device(1)))
 

@@ -56,8 +56,12 @@ def stored_alerts(tenant: Tenant) -> set[str]:
         return set(Alert.objects.values_list("alert_id", flat=True))
 
 
+def take_in(tenant: Tenant, page: Page) -> None:
+    store(tenant, *map(dict, page))
+
+
 def sync(tenant: Tenant) -> bool:
-    return sync_tenant(tenant.id, lambda page: store(tenant, *map(dict, page)))
+    return sync_tenant(tenant.id, lambda page: take_in(tenant, page))
 
 
 @pytest.fixture
@@ -99,7 +103,7 @@ def test_an_alert_updated_while_pages_are_read_pushes_no_other_out_of_them(conne
     def handle(page: Page) -> None:
         nonlocal pages
         pages += 1
-        store(connected, *map(dict, page))
+        take_in(connected, page)
         if pages == 1:
             vendor.seed(connected, alerts=[alert(connected, 0, minutes=60 * 200, title="Changed")])
 

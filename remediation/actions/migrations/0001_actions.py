@@ -140,7 +140,7 @@ class Migration(migrations.Migration):
             model_name='actionevidence',
             constraint=models.UniqueConstraint(fields=('tenant', 'action', 'evidence'), name='one_link_per_evidence'),
         ),
-            Isolate("remediationaction"),
+        Isolate("remediationaction"),
         Isolate("decision"),
         Isolate("actionevidence"),
     ]

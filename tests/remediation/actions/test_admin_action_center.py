@@ -1,10 +1,10 @@
 """Deciding in the Action center's pages: with a reason, by who may, and every refusal told."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from django.contrib.messages import get_messages
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from uuid_utils.compat import uuid7
@@ -19,6 +19,9 @@ from remediation.actions.models import Decision, RemediationAction
 from remediation.actions.states import State
 from tests.factories import make_device, make_pending_action
 
+if TYPE_CHECKING:
+    from django.test.client import _MonkeyPatchedWSGIResponse as Answer
+
 PENDING = "/admin/actions/pendingaction/"
 HISTORY = "/admin/actions/historyaction/"
 
@@ -29,13 +32,13 @@ def pending(acme: Tenant) -> RemediationAction:
     return make_pending_action(acme, make_device(acme, "lap-7"))
 
 
-def decide(client: Client, verb: str, *actions: RemediationAction, reason: str = "Seen it myself.") -> HttpResponse:
+def decide(client: Client, verb: str, *actions: RemediationAction, reason: str = "Seen it myself.") -> "Answer":
     """Send the confirmation form."""
     url = reverse("admin:actions_pendingaction_decide", args=[verb])
     return client.post(url, {"id": [action.pk for action in actions], "reason": reason})
 
 
-def told(answer: HttpResponse) -> list[str]:
+def told(answer: "Answer") -> list[str]:
     """The messages an answer leaves for the next page."""
     return [str(message) for message in get_messages(answer.wsgi_request)]
 
@@ -103,7 +106,9 @@ def test_the_second_approval_sends_what_takes_two(
     acme: Tenant, bob: User, bea: User, browse: Callable[[User], Client]
 ) -> None:
     offboarding = make_pending_action(acme, make_device(acme), type_name="offboard_device")
-    asked = browse(bob).get(reverse("admin:actions_pendingaction_decide", args=["approve"]), {"id": offboarding.pk})
+    asked = browse(bob).get(
+        reverse("admin:actions_pendingaction_decide", args=["approve"]), {"id": str(offboarding.pk)}
+    )
     assert "This cannot be undone." in asked.content.decode()
     assert "It takes 2 people" in asked.content.decode()
     first = decide(browse(bob), "approve", offboarding)

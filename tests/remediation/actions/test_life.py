@@ -276,7 +276,7 @@ def test_undo_runs_the_inverse_once_and_says_so(
     run(undo, State.SUCCEEDED)
     with acting_for(approved.tenant_id):
         assert services.undo_action(approved.pk, actor=as_actor(bob), reason="Again.").pk == undo.pk
-        assert RemediationAction.objects.with_undo().get(pk=approved.pk).is_undone
+        assert vars(RemediationAction.objects.with_undo().get(pk=approved.pk))["is_undone"]
     assert [entry["path"].rsplit("/")[-1] for entry in vendor.received(reread(approved).tenant)] == [
         "isolate",
         "unisolate",

@@ -1,0 +1,45 @@
+"""Every migration of ours can be taken back, walls and functions included, and put on again."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from portal.embedded.servers import join_broker, join_postgres
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.process
+def test_migrations_go_back_to_nothing_and_forth_again() -> None:
+    server = join_postgres()
+    name = f"test_reverse_{os.getpid()}"
+    server.create_database(name)
+    environment = {
+        **os.environ,
+        "DATABASE_URL": server.url("portal_app", name),
+        "MIGRATE_DATABASE_URL": server.url("portal_owner", name),
+        "BROKER_URL": join_broker(),
+        "QUELL_DEVELOPMENT": "1",
+    }
+
+    def migrate(*words: str) -> None:
+        command = [sys.executable, "manage.py", "migrate", "--verbosity", "0", *words]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+
+    try:
+        migrate()
+        for label in ("actions", "investigations", "connectors", "api", "admin", "access", "audit", "tenancy"):
+            migrate(label, "zero")
+        migrate()
+        with psycopg.connect(server.url("portal_owner", name)) as owner:
+            left = owner.execute("SELECT count(*) FROM pg_policies WHERE policyname = 'one_of_mine'").fetchone()
+        assert left == (15,)
+    finally:
+        with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as admin:
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
