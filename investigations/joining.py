@@ -10,17 +10,19 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 from uuid_utils.compat import uuid7
 
 from investigations.models import Alert, Device, Evidence, Investigation, InvestigationDevice
 from investigations.payloads import AlertPayload, EvidencePayload
-from investigations.states import OPEN_STATES, EvidenceKind, EvidenceOutcome
+from investigations.states import OPEN_STATES, EvidenceKind, EvidenceOutcome, Verdict
 
 WIDENING_LIMIT: Final = 10
 """So many other devices, counted over an investigation's whole life, are for a person to decide."""
 
 _FILES: Final = (EvidenceKind.FILE, EvidenceKind.PROCESS)
+_THREATS: Final = (Verdict.MALICIOUS, Verdict.SUSPICIOUS)
+"""Only what is a threat widens an investigation: a clean system file is on every device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class Joiner:
         """Let the investigation reach the alert's devices, or hold back those that would take it too far."""
         reach = self.reach.setdefault(investigation_id, Reach())
         hashes = _hashes_by_device(alert.evidence, self.device_ids)
+        incriminated = {digest for piece in alert.evidence if piece.verdict in _THREATS for digest in _hashes(piece)}
         arriving: list[UUID] = []
         for device_id in _devices_in_order(alert, self.device_ids):
             is_new = device_id not in reach.reached and device_id not in reach.outside
@@ -96,7 +99,7 @@ class Joiner:
                 arriving.append(device_id)
             elif is_new:
                 self._include(investigation_id, device_id, is_widened=False)
-            for digest in hashes.get(device_id, ()):
+            for digest in incriminated.intersection(hashes.get(device_id, ())):
                 reach.files.setdefault(digest, set()).add(device_id)
                 self.by_file.setdefault(digest, investigation_id)
         self._widen(investigation_id, arriving)
@@ -154,7 +157,7 @@ def prepare_joiner(
         joiner.by_device[device_id] = investigation_id
     hashes = {digest for alert in alerts for piece in alert.evidence for digest in _hashes(piece)}
     for name in ("sha1", "sha256"):
-        found = Evidence.objects.filter(**{f"{name}__in": hashes}, kind__in=_FILES, device__isnull=False, **is_open)
+        found = _threats_on_devices(name, hashes).filter(**is_open)
         for digest, investigation_id in found.order_by("-id").values_list(name, "investigation_id"):
             joiner.by_file[digest] = investigation_id
     incidents = {alert.incident_id for alert in alerts if alert.incident_id}
@@ -179,11 +182,15 @@ def _read_reach(joiner: Joiner, investigation_ids: set[UUID], hashes: set[str]) 
     ).distinct():
         joiner.reach[investigation_id].outside[device_id] = (outcome, reason)
     for name in ("sha1", "sha256"):
-        found = Evidence.objects.filter(
-            **{f"{name}__in": hashes}, investigation__in=investigation_ids, kind__in=_FILES, device__isnull=False
-        )
+        found = _threats_on_devices(name, hashes).filter(investigation__in=investigation_ids)
         for investigation_id, device_id, digest in found.values_list("investigation_id", "device_id", name):
             joiner.reach[investigation_id].files.setdefault(digest, set()).add(device_id)
+
+
+def _threats_on_devices(name: str, hashes: set[str]) -> QuerySet[Evidence]:
+    return Evidence.objects.filter(
+        **{f"{name}__in": hashes}, kind__in=_FILES, verdict__in=_THREATS, device__isnull=False
+    )
 
 
 def _hashes(piece: EvidencePayload) -> list[str]:

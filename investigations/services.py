@@ -65,11 +65,6 @@ def _end_state(actions: OutcomeFacts, evidence: EvidenceFacts) -> InvestigationS
     return InvestigationState.BENIGN
 
 
-def note_outcome(investigation_id: UUID, actions: OutcomeFacts) -> None:
-    """Do what `note_outcomes` does for one investigation."""
-    note_outcomes({investigation_id: actions})
-
-
 def note_outcomes(actions: Mapping[UUID, OutcomeFacts]) -> None:
     """Give each investigation the state its actions and evidence call for, in a handful of queries for all of them.
 

@@ -8,7 +8,15 @@ from django.utils.translation import gettext as _
 from investigations.joining import Widening
 from investigations.models import Evidence, Investigation
 from investigations.services import note_decisions
-from investigations.states import MAIL_KINDS, AutomationLevel, EvidenceKind, EvidenceOutcome, RemediationStatus, Verdict
+from investigations.states import (
+    MAIL_KINDS,
+    AutomationLevel,
+    EvidenceKind,
+    EvidenceOutcome,
+    InvestigationState,
+    RemediationStatus,
+    Verdict,
+)
 from portal.audit.recording import SYSTEM
 from portal.tenancy.models import Tenant
 from remediation.actions.catalogue import WIRED
@@ -25,9 +33,13 @@ Pairs = Mapping[str, set[tuple[str, str]]]
 def decide_evidence(tenant: Tenant, evidence_ids: Sequence[UUID]) -> list[RemediationAction]:
     """Decide these pieces of evidence and propose what follows; return the actions that are new.
 
-    Evidence whose action has already been sent or answered by a person keeps what was decided.
+    Evidence whose action has already been sent or answered by a person keeps what was decided, and so does all evidence
+    of an investigation that a person stopped.
     """
-    rows = list(Evidence.objects.filter(pk__in=evidence_ids).select_related("device__group", "alert").order_by("id"))
+    wanted = Evidence.objects.filter(pk__in=evidence_ids).exclude(
+        investigation__state=InvestigationState.TERMINATED_BY_USER
+    )
+    rows = list(wanted.select_related("device__group").order_by("id"))
     links = _links_of(rows)
     rows = [row for row in rows if all(action.state in UNSENT_STATES for action in links.get(row.pk, []))]
     messages = _message_pairs(rows)

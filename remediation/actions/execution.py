@@ -76,7 +76,7 @@ def send(claimed: Claim, connector: Connector) -> float | None:
 
 
 def finish_here(claimed: Claim, carry_out: Callable[[], None]) -> None:
-    """Carry out an action that is Quell's own work, in one transaction with its record; raises what `carry_out` does."""
+    """Carry out an action that is Quell's own, in one transaction with its record; raises what `carry_out` does."""
     with acting_for(claimed.tenant_id):
         action = lock_claimed(claimed)
         carry_out()

@@ -1,11 +1,10 @@
 """Tells the floor below what became of actions, in the transaction in which it became so."""
 
+from collections import Counter
 from collections.abc import Collection
 from uuid import UUID
 
-from django.db.models import Count, Q
-
-from investigations.services import OutcomeFacts, leave_out_devices, note_outcome
+from investigations.services import OutcomeFacts, leave_out_devices, note_outcomes
 from remediation.actions.models import ActionEvidence, RemediationAction
 from remediation.actions.states import OPEN_STATES, State
 
@@ -32,22 +31,32 @@ def settle_investigations_of(actions: Collection[RemediationAction]) -> None:
 
 
 def settle_investigations(investigation_ids: Collection[UUID]) -> None:
-    """Recount each investigation's actions and pass them on. In id order, so that two transactions never cross."""
-    for investigation_id in sorted(set(investigation_ids)):
-        note_outcome(investigation_id, _facts(investigation_id))
+    """Recount the actions of these investigations and pass the counts on, in a few queries for all of them."""
+    note_outcomes(_facts(set(investigation_ids)))
 
 
-def _facts(investigation_id: UUID) -> OutcomeFacts:
-    linked = ActionEvidence.objects.filter(evidence__investigation_id=investigation_id).values("action_id")
-    counts = RemediationAction.objects.filter(
-        Q(investigation_id=investigation_id) | Q(pk__in=linked), undoes=None
-    ).aggregate(
-        pending=Count("id", filter=Q(state=State.PENDING_APPROVAL)),
-        open=Count("id", filter=Q(state__in=OPEN_STATES - {State.PENDING_APPROVAL})),
-        succeeded=Count("id", filter=Q(state=State.SUCCEEDED)),
-        rejected=Count("id", filter=Q(state=State.REJECTED)),
-        failed=Count("id", filter=Q(state__in=[State.FAILED, State.TIMED_OUT])),
-        expired=Count("id", filter=Q(state=State.EXPIRED)),
-        cancelled=Count("id", filter=Q(state=State.CANCELLED)),
-    )
-    return OutcomeFacts(**counts)
+def _facts(investigation_ids: set[UUID]) -> dict[UUID, OutcomeFacts]:
+    """Count the states of each investigation's actions: its own, and those that answer its evidence."""
+    linked = ActionEvidence.objects.filter(evidence__investigation__in=investigation_ids)
+    pairs = set(linked.values_list("evidence__investigation_id", "action_id"))
+    own = RemediationAction.objects.filter(investigation__in=investigation_ids)
+    pairs |= set(own.values_list("investigation_id", "pk"))
+    actions = RemediationAction.objects.filter(pk__in={action_id for _found, action_id in pairs}, undoes=None)
+    states = dict(actions.values_list("pk", "state"))
+    counts: dict[UUID, Counter[str]] = {investigation_id: Counter() for investigation_id in investigation_ids}
+    for investigation_id, action_id in pairs:
+        if action_id in states:
+            counts[investigation_id][_COUNTED_AS[State(states[action_id])]] += 1
+    return {investigation_id: OutcomeFacts(**counted) for investigation_id, counted in counts.items()}
+
+
+_COUNTED_AS = {
+    **dict.fromkeys(OPEN_STATES, "open"),
+    State.PENDING_APPROVAL: "pending",
+    State.SUCCEEDED: "succeeded",
+    State.REJECTED: "rejected",
+    State.FAILED: "failed",
+    State.TIMED_OUT: "failed",
+    State.EXPIRED: "expired",
+    State.CANCELLED: "cancelled",
+}

@@ -112,4 +112,10 @@ def _connector_of(tenant_id: UUID) -> Connector | None:
     with acting_for(tenant_id):
         row = Connection.objects.select_related("tenant").filter(is_enabled=True).order_by("kind").first()
         wanted = row.as_settings() if row else None
-    return open_connection(wanted, deadline_seconds=settings.ACTION_DEADLINE_SECONDS) if wanted else None
+    if wanted is None:
+        return None
+    try:
+        return open_connection(wanted, deadline_seconds=settings.ACTION_DEADLINE_SECONDS)
+    except ValueError as error:  # the sync has put the same words into the connection's health
+        logger.warning("The connection of tenant %s cannot be used: %s", tenant_id, error)
+        return None

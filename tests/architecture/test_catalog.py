@@ -125,7 +125,9 @@ def test_foreign_keys_between_tenant_tables_go_by_tenant_and_id() -> None:
     assert found
     assert [row for row in found if row[3][0] != "tenant_id" or len(row[3]) != 2] == []
     in_code = sum(
-        isinstance(field, TenantForeignKey) for model in apps.get_models() for field in model._meta.local_fields
+        isinstance(field, TenantForeignKey)
+        for model in apps.get_models()
+        for field in model._meta.local_fields
         if not model._meta.proxy
     )
     assert len(found) == in_code

@@ -21,7 +21,10 @@ def sources() -> Iterator[tuple[str, str]]:
     ("pattern", "allowed"),
     [
         (r"across_tenants\b", {"portal/tenancy/models.py", "portal/tenancy/managers.py"}),
-        (r"\baction\.state = |\.update\([^)]*\bstate=", {"remediation/actions/transitions.py", "investigations/services.py"}),
+        (
+            r"\baction\.state = |\.update\([^)]*\bstate=",
+            {"remediation/actions/transitions.py", "investigations/services.py"},
+        ),
         (r"autoretry_for|countdown=|\beta=|always_eager|acks_late", {"portal/settings.py"}),
         (r"set_config\(", {"portal/tenancy/scope.py"}),
         (r"except Exception|except:|except BaseException", set()),

@@ -13,7 +13,7 @@ from investigations.services import (
     OutcomeFacts,
     next_state,
     note_decisions,
-    note_outcome,
+    note_outcomes,
     start_investigation,
     stop_investigation,
 )
@@ -54,7 +54,7 @@ def test_the_state_follows_actions_and_evidence(
 
 def note(row: Investigation, actions: OutcomeFacts) -> Investigation:
     with acting_for(row.tenant_id):
-        note_outcome(row.pk, actions)
+        note_outcomes({row.pk: actions})
         row.refresh_from_db()
     return row
 

@@ -1,5 +1,6 @@
 """From a Graph alert to a decided action, in the real database."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,14 +11,18 @@ from investigations.groups import ensure_default_group
 from investigations.models import Alert, Evidence, Investigation
 from investigations.reading import records_of
 from investigations.states import AutomationLevel, EvidenceOutcome, InvestigationState
+from portal.access.actors import Actor
+from portal.access.models import User
 from portal.audit.models import AuditEvent
 from portal.audit.recording import SYSTEM
 from portal.tenancy.models import Tenant
 from portal.tenancy.scope import acting_for
 from remediation.actions.intake import ingest
 from remediation.actions.models import RemediationAction
+from remediation.actions.services import stop_investigation
 from remediation.actions.states import State
 
+AsActor = Callable[[User], Actor]
 GRAPH = "#microsoft.graph.security."
 START = datetime(2026, 11, 1, 8, tzinfo=UTC)
 
@@ -222,3 +227,23 @@ def test_actions_expire_by_the_databases_clock(acme: Tenant) -> None:
     [action] = actions(acme)
     assert action.approve_before is not None
     assert timedelta(days=6, hours=23) < action.approve_before - timezone.now() <= timedelta(days=7)
+
+
+def test_a_harmless_file_on_two_devices_joins_nothing(acme: Tenant) -> None:
+    take_in(acme, alert(acme, device(1), file(1, "noThreatsFound")))
+    report = take_in(acme, alert(acme, device(2), file(2, "noThreatsFound"), number=2))
+
+    assert report["investigations"] == {"new": 1, "unchanged": 0}
+
+
+def test_nothing_more_is_done_in_an_investigation_a_person_stopped(acme: Tenant, ada: User, as_actor: AsActor) -> None:
+    set_level(acme, AutomationLevel.FULL)
+    take_in(acme, alert(acme, device(1), file(1)))
+    with acting_for(acme.id):
+        stop_investigation(Investigation.objects.get(), actor=as_actor(ada), reason="A drill.")
+    assert actions(acme)[0].state == State.CANCELLED
+
+    take_in(acme, alert(acme, device(1), file(1), file(1, sha1="c" * 40), minutes=1))
+
+    assert len(actions(acme)) == 1
+    assert state_of_investigation(acme) == InvestigationState.TERMINATED_BY_USER

@@ -99,17 +99,7 @@ def _table(rows: Iterator[Sequence[str]]) -> str:
 
 
 def _actions() -> Iterator[Sequence[str]]:
-    yield (
-        "Action",
-        "Type",
-        "Area",
-        "Parameters",
-        "Undone by",
-        "Approvals",
-        "Sent again after a doubt",
-        "Way out",
-        "Today",
-    )
+    yield "Action", "Type", "Area", "Parameters", "Undone by", "Approvals", "Sent again if not found", "Route", "Today"
     for kind in CATALOGUE.values():
         yield (
             str(kind.label),
@@ -193,8 +183,10 @@ def _default(given: ast.expr) -> str:
     """Say a default in words; of two, `… if IS_DEVELOPMENT else …`, production's counts."""
     if isinstance(given, ast.IfExp):
         given = given.orelse
+    if isinstance(given, ast.Constant) and given.value is None:
+        return "none, must be set"
     if isinstance(given, ast.Constant):
-        return "none, must be set" if given.value is None else f"`{given.value}`" if given.value else "empty"
+        return f"`{given.value!s}`" if given.value else "empty"
     if isinstance(given, ast.Name):
         return f"as `{given.id}`"
     parts = "/".join(re.findall("'([^']+)'", ast.unparse(given)))
