@@ -79,7 +79,7 @@ def main() -> None:
         actions_per_second = _measure_actions(fleet, tenant_ids)
         memory.end()
     mebibytes = 1024 * 1024
-    print(f"actions to succeeded   {actions_per_second:8.1f} /s   ({ACTIONS} over {TENANTS} tenants, 2 worker processes)")
+    print(f"actions to succeeded   {actions_per_second:8.1f} /s   ({ACTIONS}, {TENANTS} tenants, 2 worker processes)")
     print(f"empty Celery tasks     {tasks_per_second:8.1f} /s   ({ACTIONS}, same broker and workers)")
     print(f"ratio                  {actions_per_second / tasks_per_second:8.2f}")
     print(f"peak memory, one worker process {memory.most_of_one / mebibytes:6.0f} MiB")

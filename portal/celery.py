@@ -15,8 +15,8 @@ app.set_default()  # the web's threads and management commands ring with this ap
 
 
 @worker_init.connect
-def refuse_powerful_role_at_start(**_: Any) -> None:
-    """Stop a worker whose database role the second wall does not hold."""
-    from portal.tenancy.roles import refuse_powerful_role  # Django is set up only when the worker starts
+def refuse_unsafe_start_of_worker(**_: Any) -> None:
+    """End a worker whose settings or database role are not safe."""
+    from portal.starting import refuse_unsafe_start  # Django is set up only when the worker starts
 
-    refuse_powerful_role()
+    refuse_unsafe_start()

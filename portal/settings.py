@@ -1,6 +1,6 @@
 """Quell's settings: one file, every value from the environment by a typed reader that stops the start when it is bad.
 
-docs/settings.md lists the variables. With neither DATABASE_URL nor BROKER_URL, this clone's embedded servers are used,
+docs/reference.md lists the variables. With neither DATABASE_URL nor BROKER_URL, this clone's embedded servers are used,
 and only then.
 """
 

@@ -8,6 +8,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 application = get_wsgi_application()
 
 import portal.celery  # noqa: E402, F401 the web rings the workers' bells through it
-from portal.tenancy.roles import refuse_powerful_role  # noqa: E402 Django has to be set up first
+from portal.starting import refuse_unsafe_start  # noqa: E402 Django has to be set up first
 
-refuse_powerful_role()
+refuse_unsafe_start()

@@ -45,8 +45,8 @@ DEFENDER = Resource(
 
 _WORDS = {
     "AADSTS700016": "the application is not known in this tenant; ask the customer to give admin consent",
-    "AADSTS7000215": "the client secret is wrong; enter the current one in the connection",
-    "AADSTS7000222": "the client secret has expired; create a new one and enter it in the connection",
+    "AADSTS7000215": "the client secret is wrong; set the current one as MICROSOFT_CLIENT_SECRET",
+    "AADSTS7000222": "the client secret has expired; create a new one and set it as MICROSOFT_CLIENT_SECRET",
     "AADSTS90002": "the tenant does not exist; check the tenant id of the connection",
     "AADSTS500011": "the service is not present in this tenant; check the customer's Defender licence",
     "AADSTS650052": "the service is not present in this tenant; check the customer's Defender licence",

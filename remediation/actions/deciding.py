@@ -162,7 +162,7 @@ def _proposal(tenant: Tenant, row: Evidence, decision: Decision, messages: Pairs
         tenant_id=tenant.id,
         type=decision.action_type,
         source=Source.AUTOMATED_EMAIL if is_mail else Source.AUTOMATED_DEVICE,
-        target=row.label if is_mail or row.device is None else _device_target(row),
+        target=_target(row),
         parameters=_parameters(row, decision.action_type, messages),
         reason=decision.reason,
         is_approved=decision.outcome == EvidenceOutcome.AUTOMATIC,
@@ -171,8 +171,12 @@ def _proposal(tenant: Tenant, row: Evidence, decision: Decision, messages: Pairs
     )
 
 
-def _device_target(row: Evidence) -> str:
-    return f"{row.device}" if row.kind == EvidenceKind.DEVICE else f"{row.device} · {row.label}"
+def _target(row: Evidence) -> str:
+    """Whose it is, then what it is: by that people tell the same file or message in different places apart."""
+    if row.kind == EvidenceKind.DEVICE:
+        return str(row.device)
+    place = row.recipient if row.kind in MAIL_KINDS else str(row.device)
+    return f"{place} · {row.label}" if place else row.label
 
 
 def _parameters(row: Evidence, action_type: str, messages: Pairs) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What the database really enforces, read from its own catalog: every table is classed, and every class keeps its wall."""
+"""What the database enforces, read from its own catalog: every table is classed, and every class keeps its wall."""
 
 from typing import Any
 
@@ -98,7 +98,7 @@ def test_every_tenant_table_has_a_tenant_on_every_row() -> None:
 
 
 def test_unique_indexes_of_tenant_tables_begin_with_the_tenant() -> None:
-    """A unique index over all tenants would tell one tenant of another's values; row ids alone may stand by themselves."""
+    """One over all tenants would tell one tenant of another's values; row ids alone may stand by themselves."""
     found = rows(
         """
         SELECT c.relname, i.indexrelid::regclass::text, a.attname
