@@ -31,7 +31,7 @@ class PowerfulRole(RuntimeError):
 
 
 def refuse_powerful_role() -> None:
-    """Stop a web or worker process whose database role owns our tables, is superuser or bypasses row-level security.
+    """Stop a web or worker process whose database role owns our schema, is superuser or bypasses row-level security.
 
     Raises PowerfulRole.
     """
@@ -39,13 +39,14 @@ def refuse_powerful_role() -> None:
         cursor.execute(
             """
             SELECT current_user, r.rolsuper, r.rolbypassrls,
-                   EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                           WHERE n.nspname = 'public' AND pg_has_role(current_user, c.relowner, 'MEMBER'))
+                   EXISTS (SELECT 1 FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid
+                           WHERE n.nspname = 'public' AND (pg_has_role(current_user, n.nspowner, 'MEMBER')
+                                                           OR pg_has_role(current_user, c.relowner, 'MEMBER')))
             FROM pg_roles r WHERE r.rolname = current_user
             """
         )
-        name, is_superuser, bypasses, owns_tables = cursor.fetchone()
-    if is_superuser or bypasses or owns_tables:
+        name, is_superuser, bypasses, is_owner = cursor.fetchone()
+    if is_superuser or bypasses or is_owner:
         raise PowerfulRole(
             f"DATABASE_URL signs in as {name}, which row-level security does not hold. "
             "Use portal_app for the web and the workers, and MIGRATE_DATABASE_URL for migrations; "
