@@ -72,6 +72,7 @@ def main() -> None:
         wait_until(premises.ca_file.exists, "The simulator")
         wait_until((premises.simulator_folder / "simulator.json").exists, "The simulator")
         tenant_ids = fill(premises, tenants=TENANTS, actions=ACTIONS)
+        _silence(premises)  # filling rang the bells, and nothing is to be sent before the clock runs
         fleet.start("worker")
         memory = MemoryWatch()
         threading.Thread(target=memory.watch, daemon=True).start()
@@ -105,14 +106,18 @@ def _prepare() -> Premises:
     )
     os.environ.update(premises.environment())
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
-    with redis.Redis.from_url(premises.broker_url) as broker:
-        broker.flushdb()
+    _silence(premises)
     import django
     from django.core.management import call_command
 
     django.setup()
     call_command("migrate", verbosity=0)
     return premises
+
+
+def _silence(premises: Premises) -> None:
+    with redis.Redis.from_url(premises.broker_url) as broker:
+        broker.flushdb()
 
 
 def _measure_empty_tasks(premises: Premises, nothing: Task) -> float:
