@@ -22,6 +22,8 @@ from connectors.protocol import ActionRequest, ConnectorError, LookUp, OutcomeUn
 PAGE_SIZE = 1000
 # Our clock and Microsoft's may differ by this much.
 CLOCK_DIFFERENCE = timedelta(minutes=2)
+# So far back an earlier attempt at the same action is looked for: taking it for absent would do the thing twice.
+EARLIER_ATTEMPTS = timedelta(hours=1)
 
 _STATES = {
     "pending": RemoteState.PENDING,
@@ -84,7 +86,7 @@ def look_up(api: Api, requests: Sequence[ActionRequest]) -> LookUp:
     unanswered = {request.action_id for request in requests if request.sent_at is None}
     if not asked:
         return LookUp({}, frozenset(unanswered))
-    since = min(request.sent_at for request in asked if request.sent_at is not None) - CLOCK_DIFFERENCE
+    since = min(_look_from(request) for request in asked)
     query = {
         "$filter": f"creationDateTimeUtc ge {since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "$top": str(PAGE_SIZE),
@@ -106,6 +108,12 @@ def look_up(api: Api, requests: Sequence[ActionRequest]) -> LookUp:
     return LookUp(found, frozenset(unanswered))
 
 
+def _look_from(request: ActionRequest) -> datetime:
+    """Return from when on the request's row may be: much earlier where an attempt before this one may show late."""
+    sent_at = request.sent_at or datetime.now(UTC)
+    return sent_at - (CLOCK_DIFFERENCE if request.remote_id else EARLIER_ATTEMPTS)
+
+
 class _Directory:
     """The rows of one list, findable by Microsoft's id and by our marker."""
 
@@ -119,13 +127,10 @@ class _Directory:
                 self._by_marker[marker] = row
 
     def row_of(self, request: ActionRequest) -> Mapping[str, Any] | None:
-        """Return the row of this request. A marked row from before it was sent belongs to an earlier attempt."""
+        """Return the row of this request: whatever bears our marker is ours, an earlier attempt that shows late too."""
         if request.remote_id:
             return self._by_id.get(request.remote_id.lower())
-        row = self._by_marker.get(str(request.action_id))
-        if row is None or request.sent_at is None or _created(row) < request.sent_at - CLOCK_DIFFERENCE:
-            return None
-        return row
+        return self._by_marker.get(str(request.action_id))
 
 
 def _receipt(row: Mapping[str, Any], request: ActionRequest) -> Receipt:
