@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -181,7 +181,7 @@ def leave_out_devices(investigation_id: UUID, device_ids: Sequence[UUID], *, rea
     )
 
 
-def _evidence_on(investigation_id: UUID, device_ids: Collection[UUID]):  # type: ignore[no-untyped-def]
+def _evidence_on(investigation_id: UUID, device_ids: Collection[UUID]) -> QuerySet[Evidence]:
     return Evidence.objects.filter(investigation_id=investigation_id, device_id__in=device_ids)
 
 

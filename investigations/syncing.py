@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db.models import DateTimeField, F, Value
 from django.db.models.functions import Greatest, Least, Now
 
+from connectors.choosing import find_enabled
 from connectors.models import Connection, Health
 from connectors.protocol import ConnectionSettings, Connector, ConnectorError, NotSent, Refused
 from connectors.registry import open_connection
@@ -58,7 +59,7 @@ def sync_tenant(tenant_id: UUID, handle_page: Callable[[Page], None]) -> bool:
 def _begin(tenant_id: UUID) -> tuple[ConnectionSettings, datetime | None] | None:
     """Read the tenant's connection and watermark, and put its next sync off so that nobody else begins the same one."""
     with acting_for(tenant_id):
-        row = Connection.objects.select_related("tenant").filter(is_enabled=True).order_by("kind").first()
+        row = find_enabled(tenant_id)
         if row is None:
             return None
         later = Now() + timedelta(seconds=settings.SYNC_SECONDS)

@@ -23,12 +23,6 @@ class Forbidden(Refusal):
     status = 403
 
 
-class NotThere(Refusal):
-    """No such thing, or not one of this person's: the answer is the same."""
-
-    status = 404
-
-
 class Conflict(Refusal):
     """It cannot be done in the state things are in."""
 

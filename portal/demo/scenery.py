@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from investigations.states import AutomationLevel
-from portal.demo.companies import COMPANIES, KANDA, LUMIERE, NORDFJELL, Company
+from portal.demo.companies import KANDA, LUMIERE, NORDFJELL, Company
 
 Json = dict[str, Any]
 
@@ -168,11 +168,6 @@ def opening_scene(company: Company) -> Json:
     mails = [email(*pair, "Overdue invoice, act today") for pair in zip(phish, mailboxes, strict=True)]
     alerts = [*_everyday(company), _phishing(company, phish, mailboxes), *_own(company)]
     return {"machines": company.machines(12), "emails": mails, "alerts": alerts}
-
-
-def opening_scenes() -> dict[str, Json]:
-    """Return the opening scene of every company, by its Entra tenant id."""
-    return {str(company.entra_tenant_id): opening_scene(company) for company in COMPANIES}
 
 
 def _everyday(company: Company) -> list[Json]:

@@ -5,7 +5,7 @@ from typing import Self, TypeVar
 from django.db import models
 from django.db.models.functions import Coalesce
 
-from remediation.actions.states import OPEN_STATES, UNSENT_STATES, Answer, State
+from remediation.actions.states import UNSENT_STATES, Answer, State
 
 Row = TypeVar("Row", bound=models.Model, covariant=True)
 
@@ -20,10 +20,6 @@ class ActionQuerySet(models.QuerySet[Row]):
     def decided(self) -> Self:
         """Actions on the History tab: everything that no longer waits for approval."""
         return self.exclude(state=State.PENDING_APPROVAL)
-
-    def open(self) -> Self:
-        """Actions that may still change."""
-        return self.filter(state__in=OPEN_STATES)
 
     def unsent(self) -> Self:
         """Actions of which nothing has left the house."""

@@ -11,7 +11,7 @@ from celery import shared_task
 from django.conf import settings
 from django.db import connection as database
 
-from connectors.models import Connection
+from connectors.choosing import find_enabled
 from connectors.protocol import Connector
 from connectors.registry import open_connection
 from investigations.reading import records_of
@@ -110,7 +110,7 @@ def _widen(claimed: Claim) -> None:
 def _connector_of(tenant_id: UUID) -> Connector | None:
     """Return the tenant's enabled connection, opened, or None; its actions then wait and say so."""
     with acting_for(tenant_id):
-        row = Connection.objects.select_related("tenant").filter(is_enabled=True).order_by("kind").first()
+        row = find_enabled(tenant_id)
         wanted = row.as_settings() if row else None
     if wanted is None:
         return None
