@@ -44,7 +44,8 @@ class ActionType:
     `inverse` is the type that undoes it, "" where nothing does. `repeat_is_harmless` tells whether the machine may send
     it a second time after a doubt was resolved. `conflict_group` names actions that one device takes one at a time, ""
     for none. `approvers` is how many people must approve by default, 0 where an approver's own request is enough.
-    `is_wired` is whether a connector can carry it out yet.
+    `hourly_cap` is how many may be sent per tenant and hour by default, None for any number. `is_wired` is whether a
+    connector can carry it out yet.
     """
 
     name: str
@@ -56,7 +57,16 @@ class ActionType:
     repeat_is_harmless: bool = True
     conflict_group: str = ""
     approvers: int = 1
+    hourly_cap: int | None = None
     is_wired: bool = False
+
+    @property
+    def is_destructive(self) -> bool:
+        """Whether it cuts off, stops, deletes or takes away: its approval needs a fresh second factor.
+
+        Such a type has a default limit per hour; what only looks, scans or gives back has none.
+        """
+        return self.hourly_cap is not None
 
     @property
     def is_release(self) -> bool:
@@ -72,50 +82,50 @@ _TYPES: Final = (
                conflict_group="package"),
     ActionType("isolate_device", _("Isolate device"), Area.DEVICE, Route.DEFENDER,
                (Parameter("isolation_type", "text", ("Full", "Selective")),), inverse="release_from_isolation",
-               conflict_group="isolation", is_wired=True),
+               conflict_group="isolation", hourly_cap=20, is_wired=True),
     ActionType("release_from_isolation", _("Release from isolation"), Area.DEVICE, Route.DEFENDER,
                conflict_group="isolation", approvers=0, is_wired=True),
     ActionType("restrict_code_execution", _("Restrict code execution"), Area.DEVICE, Route.DEFENDER,
-               inverse="release_code_execution", conflict_group="code execution", is_wired=True),
+               inverse="release_code_execution", conflict_group="code execution", hourly_cap=20, is_wired=True),
     ActionType("release_code_execution", _("Release code execution"), Area.DEVICE, Route.DEFENDER,
                conflict_group="code execution", approvers=0, is_wired=True),
     ActionType("run_antivirus_scan", _("Run antivirus scan"), Area.DEVICE, Route.DEFENDER,
                (Parameter("scan_type", "text", ("Quick", "Full")),), conflict_group="scan", is_wired=True),
     ActionType("stop_and_quarantine_file", _("Stop and quarantine file"), Area.DEVICE, Route.DEFENDER, _SHA1,
-               inverse="release_from_quarantine", is_wired=True),
+               inverse="release_from_quarantine", hourly_cap=50, is_wired=True),
     ActionType("release_from_quarantine", _("Release from quarantine"), Area.DEVICE, Route.LIVE_RESPONSE, _SHA1,
                conflict_group="live response", repeat_is_harmless=False, approvers=0),
     ActionType("request_sample", _("Request sample"), Area.DEVICE, Route.LIVE_RESPONSE, (Parameter("path", "text"),),
-               conflict_group="live response", repeat_is_harmless=False, approvers=2),
+               conflict_group="live response", repeat_is_harmless=False, approvers=2, hourly_cap=20),
     ActionType("offboard_device", _("Offboard device"), Area.DEVICE, Route.DEFENDER, conflict_group="offboard",
-               repeat_is_harmless=False, approvers=2, is_wired=True),
+               repeat_is_harmless=False, approvers=2, hourly_cap=5, is_wired=True),
     ActionType("delete_file", _("Delete file"), Area.DEVICE, Route.LIVE_RESPONSE, (Parameter("path", "text"),),
-               conflict_group="live response", repeat_is_harmless=False, approvers=2),
+               conflict_group="live response", repeat_is_harmless=False, approvers=2, hourly_cap=10),
     ActionType("stop_process", _("Stop process"), Area.DEVICE, Route.LIVE_RESPONSE, (Parameter("process_id", "text"),),
-               conflict_group="live response", repeat_is_harmless=False, approvers=2),
+               conflict_group="live response", repeat_is_harmless=False, approvers=2, hourly_cap=20),
     ActionType("remove_scheduled_task", _("Remove scheduled task"), Area.DEVICE, Route.LIVE_RESPONSE,
                (Parameter("task_name", "text"),), conflict_group="live response", repeat_is_harmless=False,
-               approvers=2),
+               approvers=2, hourly_cap=10),
     ActionType("get_file_information", _("Get file information"), Area.DEVICE, Route.DEFENDER, _SHA1),
     ActionType("soft_delete_email", _("Soft delete email"), Area.MAIL, Route.GRAPH, _MESSAGES,
-               inverse="move_to_inbox", is_wired=True),
+               inverse="move_to_inbox", hourly_cap=50, is_wired=True),
     ActionType("move_to_junk", _("Move to junk"), Area.MAIL, Route.GRAPH, _MESSAGES, inverse="move_to_inbox",
-               is_wired=True),
+               is_wired=True, hourly_cap=50),
     ActionType("move_to_deleted_items", _("Move to deleted items"), Area.MAIL, Route.GRAPH, _MESSAGES,
-               inverse="move_to_inbox", is_wired=True),
+               inverse="move_to_inbox", hourly_cap=50, is_wired=True),
     ActionType("hard_delete_email", _("Hard delete email"), Area.MAIL, Route.GRAPH, _MESSAGES,
-               repeat_is_harmless=False, approvers=2, is_wired=True),
+               repeat_is_harmless=False, approvers=2, hourly_cap=10, is_wired=True),
     ActionType("move_to_inbox", _("Move to inbox"), Area.MAIL, Route.GRAPH, _MESSAGES, approvers=0, is_wired=True),
     ActionType("quarantine_email", _("Quarantine email"), Area.MAIL, Route.PORTAL_LINK, _MESSAGES,
-               inverse="release_email"),
+               inverse="release_email", hourly_cap=50),
     ActionType("quarantine_attachment", _("Quarantine attachment"), Area.MAIL, Route.PORTAL_LINK, _MESSAGES,
-               inverse="release_email"),
+               inverse="release_email", hourly_cap=50),
     ActionType("release_email", _("Release from mail quarantine"), Area.MAIL, Route.EXCHANGE, _MESSAGES, approvers=0),
     ActionType("block_url", _("Block URL (time of click)"), Area.MAIL, Route.EXCHANGE, (Parameter("url", "text"),),
-               inverse="unblock_url"),
+               inverse="unblock_url", hourly_cap=50),
     ActionType("unblock_url", _("Unblock URL"), Area.MAIL, Route.EXCHANGE, (Parameter("url", "text"),), approvers=0),
     ActionType("turn_off_forwarding", _("Turn off external mail forwarding"), Area.MAIL, Route.EXCHANGE,
-               (Parameter("mailbox", "text"),), inverse="restore_forwarding"),
+               (Parameter("mailbox", "text"),), inverse="restore_forwarding", hourly_cap=20),
     ActionType("restore_forwarding", _("Restore mail forwarding"), Area.MAIL, Route.EXCHANGE,
                (Parameter("mailbox", "text"),), approvers=0),
     ActionType("widen_investigation", _("Widen investigation"), Area.INVESTIGATION, Route.QUELL,
