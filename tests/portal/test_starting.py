@@ -47,5 +47,21 @@ def test_it_refuses_a_quiet_period_shorter_than_a_call(command: list[str]) -> No
 
 
 @pytest.mark.process
+@pytest.mark.parametrize("command", [WEB, WORKER], ids=["web", "worker"])
+def test_it_refuses_production_without_a_master_key(command: list[str]) -> None:
+    ended = start(command, QUELL_DEVELOPMENT="0", SECRET_KEY="x" * 60, ALLOWED_HOSTS="quell.example")
+    assert ended.returncode != 0
+    assert "MASTER_KEYS holds no master key. Make one with" in ended.stderr
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("command", [WEB, WORKER], ids=["web", "worker"])
+def test_it_refuses_plain_http_with_servers_of_ones_own(command: list[str]) -> None:
+    own = start(command, DATABASE_URL="postgresql://portal_app:secret@db.example/quell")
+    assert own.returncode != 0
+    assert "QUELL_DEVELOPMENT=1 is for this clone's embedded servers alone" in own.stderr
+
+
+@pytest.mark.process
 def test_the_web_starts_as_the_app() -> None:
     assert start(WEB).returncode == 0
