@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
+from portal.secrets.secret_text import SecretText
+
 
 class RemoteState(StrEnum):
     """How far the vendor has come with something it accepted."""
@@ -34,7 +36,7 @@ class ConnectionSettings:
     kind: str
     entra_tenant_id: str
     client_id: str
-    client_secret: str = field(repr=False)
+    client_secret: SecretText
     login_url: str
     defender_url: str
     graph_url: str
@@ -61,11 +63,27 @@ class ActionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The vendor has it: its own id for the action, how far it is, and its words about that."""
+    """The vendor has it: its own id for the action, how far it is, and its words about that.
+
+    `data` is what an action that only reads has read, in the vendor's own field names; None for all others.
+    """
 
     remote_id: str
     state: RemoteState
     detail: str = ""
+    data: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadLink:
+    """Where an action's result can be fetched without signing in, for a short while.
+
+    The address is itself the key to the result: it goes to the one person who asked, and is never stored or logged.
+    `valid_seconds` is None where the vendor only says "a short time".
+    """
+
+    url: str = field(repr=False)
+    valid_seconds: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +140,12 @@ class Connector(Protocol):
 
     def look_up(self, requests: Sequence[ActionRequest]) -> LookUp:
         """Say what became of earlier requests, by remote id where known, else by our marker. Acts on nothing."""
+
+    def download_link(self, request: ActionRequest, *, index: int = 0) -> DownloadLink:
+        """Ask for a fresh link to what command `index` of an earlier action brought back. Acts on nothing.
+
+        Needs the request's `remote_id`. Raises Refused where there is nothing to fetch (yet), and ConnectorError.
+        """
 
     def devices(self) -> Iterator[Mapping[str, Any]]:
         """Yield the tenant's devices as the vendor describes them. Raises ConnectorError."""

@@ -3,22 +3,27 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
-from connectors.microsoft import alerts, defender, machines, mail
+from connectors.microsoft import alerts, defender, downloads, file_information, live_response, machines, mail
 from connectors.microsoft.http import Api
 from connectors.microsoft.sign_in import DEFENDER, GRAPH, Resource, SignIn
-from connectors.protocol import ActionRequest, ConnectionSettings, LookUp, Receipt, Refused
+from connectors.protocol import ActionRequest, ConnectionSettings, DownloadLink, LookUp, Receipt, Refused
 
 logger = logging.getLogger(__name__)
+
+_PACKAGE: Final = "collect_investigation_package"
+_ON_DEVICES: Final = frozenset(defender.ROUTES) | live_response.ACTIONS
+"""The types that become machine actions, and are found again in their list."""
 
 
 class Microsoft:
     """One customer's Microsoft services. Every HTTP exchange, signing in included, ends within the deadline."""
 
     kind: ClassVar[str] = "microsoft"
-    action_types: ClassVar[frozenset[str]] = frozenset(defender.ROUTES) | frozenset(mail.ACTIONS)
+    action_types: ClassVar[frozenset[str]] = _ON_DEVICES | file_information.ACTIONS | frozenset(mail.ACTIONS)
+    download_types: ClassVar[frozenset[str]] = live_response.ACTIONS | {_PACKAGE}
 
     def __init__(self, settings: ConnectionSettings, *, deadline_seconds: float) -> None:
         """Remember where to go; nothing is called yet. Raises ValueError for an address that is not https."""
@@ -45,21 +50,36 @@ class Microsoft:
         """Ask Microsoft to act, once. Raises Refused and its kinds, or OutcomeUnknown."""
         if request.type in defender.ROUTES:
             return defender.send(self._defender, request, before_sending=before_sending)
+        if request.type in live_response.ACTIONS:
+            return live_response.send(self._defender, request, before_sending=before_sending)
+        if request.type in file_information.ACTIONS:
+            return file_information.send(self._defender, request, before_sending=before_sending)
         if request.type in mail.ACTIONS:
             return mail.send(self._graph, request, before_sending=before_sending)
         raise Refused(f"Microsoft is not asked to {request.type}: it is not connected.", code="UnknownAction")
 
     def look_up(self, requests: Sequence[ActionRequest]) -> LookUp:
         """Say what became of earlier requests. A failed read, whatever the reason, leaves them unanswered."""
-        on_devices = [request for request in requests if request.type in defender.ROUTES]
+        on_devices = [request for request in requests if request.type in _ON_DEVICES]
+        on_files = [request for request in requests if request.type in file_information.ACTIONS]
         on_mail = [request for request in requests if request.type in mail.ACTIONS]
         others = frozenset(request.action_id for request in requests if request.type not in self.action_types)
-        devices = defender.look_up(self._defender, on_devices)
+        listed = defender.look_up(self._defender, on_devices)
+        devices = live_response.conclude(self._defender, on_devices, listed)
+        files = file_information.look_up(self._defender, on_files)
         messages = mail.look_up(self._graph, on_mail)
-        unanswered = devices.unanswered | messages.unanswered | others
+        unanswered = devices.unanswered | files.unanswered | messages.unanswered | others
         if unanswered:
             logger.warning("tenant %s: look-up left %d unanswered", self._settings.entra_tenant_id, len(unanswered))
-        return LookUp({**devices.found, **messages.found}, unanswered)
+        return LookUp({**devices.found, **files.found, **messages.found}, unanswered)
+
+    def download_link(self, request: ActionRequest, *, index: int = 0) -> DownloadLink:
+        """Ask for a fresh link to a package, a sample or a transcript. Raises Refused, ConnectorError."""
+        if request.type == _PACKAGE:
+            return downloads.package_link(self._defender, request)
+        if request.type in live_response.ACTIONS:
+            return downloads.command_link(self._defender, request, index)
+        raise Refused(f"{request.type} brings back nothing to fetch.", code="NoResult")
 
     def devices(self) -> Iterator[Mapping[str, Any]]:
         """Yield the tenant's machines. Raises ConnectorError."""

@@ -24,6 +24,7 @@ PAGE_SIZE = 1000
 CLOCK_DIFFERENCE = timedelta(minutes=2)
 # So far back an earlier attempt at the same action is looked for: taking it for absent would do the thing twice.
 EARLIER_ATTEMPTS = timedelta(hours=1)
+LONGEST_WORDS = 300
 
 _STATES = {
     "pending": RemoteState.PENDING,
@@ -53,27 +54,33 @@ ROUTES: Mapping[str, _Route] = {
     "run_antivirus_scan": _Route("runAntiVirusScan", "scan_type", "ScanType", "Quick|Full"),
     "stop_and_quarantine_file": _Route("StopAndQuarantineFile", "sha1", "Sha1", "[0-9a-fA-F]{40}"),
     "offboard_device": _Route("offboard"),
+    "collect_investigation_package": _Route("collectInvestigationPackage"),
 }
 
 
 def send(api: Api, request: ActionRequest, *, before_sending: Callable[[], None]) -> Receipt:
     """Ask Defender to act on one machine, once. Raises Refused and its kinds, or OutcomeUnknown."""
     route = ROUTES[request.type]
-    if not re.fullmatch("[0-9a-fA-F]{40}", request.machine_id):
-        raise Refused("A machine id has 40 hexadecimal digits; this one has not.", code="InvalidInput")
-    body = {"Comment": f"{request.comment} [{request.action_id}]".strip(), "ExternalId": str(request.action_id)}
+    path, body = address_of(request, route.path), marked_body(request)
     if route.parameter:
         value = str(request.parameters.get(route.parameter, ""))
         if not re.fullmatch(route.accepts, value):
             raise Refused(f"{request.type}: {route.parameter} must be {route.accepts}.", code="InvalidInput")
         body[route.key] = value
-    answer = api.post(
-        f"/api/machines/{request.machine_id}/{route.path}",
-        body,
-        action_id=request.action_id,
-        before_sending=before_sending,
-    )
-    return _receipt(answer.body or {}, request)
+    answer = api.post(path, body, action_id=request.action_id, before_sending=before_sending)
+    return receipt_of(answer.body or {}, request)
+
+
+def address_of(request: ActionRequest, verb: str) -> str:
+    """Return the path of a verb on the request's machine. Raises Refused for what is no machine id."""
+    if not re.fullmatch("[0-9a-fA-F]{40}", request.machine_id):
+        raise Refused("A machine id has 40 hexadecimal digits; this one has not.", code="InvalidInput")
+    return f"/api/machines/{request.machine_id}/{verb}"
+
+
+def marked_body(request: ActionRequest) -> dict[str, Any]:
+    """Return what every acting body begins with: the comment with our marker in it, and the marker by itself."""
+    return {"Comment": f"{request.comment} [{request.action_id}]".strip(), "ExternalId": str(request.action_id)}
 
 
 def look_up(api: Api, requests: Sequence[ActionRequest]) -> LookUp:
@@ -102,7 +109,7 @@ def look_up(api: Api, requests: Sequence[ActionRequest]) -> LookUp:
         row = directory.row_of(request)
         try:
             if row is not None:
-                found[request.action_id] = _receipt(row, request)
+                found[request.action_id] = receipt_of(row, request)
         except OutcomeUnknown:
             unanswered.add(request.action_id)
     return LookUp(found, frozenset(unanswered))
@@ -121,9 +128,9 @@ class _Directory:
         self._by_id: dict[str, Mapping[str, Any]] = {}
         self._by_marker: dict[str, Mapping[str, Any]] = {}
         # Oldest first, so that the newest row with a marker stays.
-        for row in sorted(rows, key=_created):
-            self._by_id[_text(row, "id").lower()] = row
-            for marker in _markers(row):
+        for row in sorted(rows, key=created_at):
+            self._by_id[text_of(row, "id").lower()] = row
+            for marker in markers_of(row):
                 self._by_marker[marker] = row
 
     def row_of(self, request: ActionRequest) -> Mapping[str, Any] | None:
@@ -133,36 +140,53 @@ class _Directory:
         return self._by_marker.get(str(request.action_id))
 
 
-def _receipt(row: Mapping[str, Any], request: ActionRequest) -> Receipt:
+def receipt_of(row: Mapping[str, Any], request: ActionRequest) -> Receipt:
     """Read a machineAction. Raises OutcomeUnknown when it is not one, or not the one asked for."""
-    remote_id, status = _text(row, "id"), _text(row, "status")
+    remote_id, status = text_of(row, "id"), text_of(row, "status")
     state = _STATES.get(status.lower())
     if not remote_id or state is None:
         raise OutcomeUnknown(f"Defender's answer for action {request.action_id} is no machine action; look it up.")
-    if _text(row, "machineId").lower() != request.machine_id.lower():
+    if text_of(row, "machineId").lower() != request.machine_id.lower():
         raise OutcomeUnknown(f"Defender answered action {request.action_id} with another machine; look it up.")
-    external_id = _text(row, "externalId").lower()
+    external_id = text_of(row, "externalId").lower()
     if external_id and external_id != str(request.action_id):
         raise OutcomeUnknown(f"Defender answered action {request.action_id} with somebody else's action; look it up.")
-    return Receipt(remote_id, state, f"Defender: {status}")
+    return Receipt(remote_id, state, f"Defender: {status}{_command_errors(row)}")
 
 
-def _markers(row: Mapping[str, Any]) -> set[str]:
+def _command_errors(row: Mapping[str, Any]) -> str:
+    """Return what went wrong with the commands of a live response, "" when nothing is said."""
+    said = [
+        str(error)
+        for command in row.get("commands") or []
+        if isinstance(command, dict)
+        for error in command.get("errors") or []
+    ]
+    return f" ({plain_words(' / '.join(said))})" if said else ""
+
+
+def plain_words(text: str) -> str:
+    """Return what a device said as one short line that is safe to show: a device may be in an attacker's hands."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    return " ".join(printable.split())[:LONGEST_WORDS]
+
+
+def markers_of(row: Mapping[str, Any]) -> set[str]:
     """Return every action id of ours that a row could carry."""
-    comment = _text(row, "requestorComment").lower()
-    return {_text(row, "externalId").lower(), *re.findall(r"\[([0-9a-f-]{36})\]", comment)} - {""}
+    comment = text_of(row, "requestorComment").lower()
+    return {text_of(row, "externalId").lower(), *re.findall(r"\[([0-9a-f-]{36})\]", comment)} - {""}
 
 
-def _created(row: Mapping[str, Any]) -> datetime:
+def created_at(row: Mapping[str, Any]) -> datetime:
     """Return when Microsoft made the row; one that does not say counts as the newest, so that it is not missed."""
     try:
-        moment = datetime.fromisoformat(_text(row, "creationDateTimeUtc"))
+        moment = datetime.fromisoformat(text_of(row, "creationDateTimeUtc"))
     except ValueError:
         return datetime.max.replace(tzinfo=UTC)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _text(row: Mapping[str, Any], name: str) -> str:
+def text_of(row: Mapping[str, Any], name: str) -> str:
     """Return a field whatever its capitals: Microsoft's pages show `externalId` and `externalID`."""
     wanted = name.lower()
     return next((str(value) for key, value in row.items() if key.lower() == wanted and value is not None), "")

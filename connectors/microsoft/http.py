@@ -20,13 +20,23 @@ from connectors.microsoft.sign_in import Resource
 from connectors.microsoft.transport import TransactionOpen, client, deadline
 from connectors.protocol import AlreadyInProgress, ConnectorError, NotSent, OutcomeUnknown, Refused, Throttled
 
-__all__ = ["Answer", "Api", "TransactionOpen", "classify", "with_query"]
+__all__ = ["Answer", "Api", "TransactionOpen", "classify", "leads_to_microsoft", "with_query"]
 
 logger = logging.getLogger(__name__)
 
 # Raised before a byte of the request was written, and whatever may come after that.
 _NEVER_LEFT = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout)
 _BROKEN = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpx.HTTPError)
+
+# Where results lie (Defender "Get package SAS URI", "Get live response results"); the clouds of governments too.
+_STORAGE_HOSTS = (
+    ".microsoft.com",
+    ".windows.com",
+    ".windows.net",
+    ".azureedge.net",
+    ".microsoft.us",
+    ".usgovcloudapi.net",
+)
 
 _ADVICE = {
     400: "check the action's parameters and whether the device can do this",
@@ -72,6 +82,11 @@ class Api:
         self._ca_file = ca_file
         self._deadline_seconds = deadline_seconds
 
+    @property
+    def url(self) -> str:
+        """The address of the API, without a trailing slash."""
+        return self._url
+
     def post(
         self, path: str, body: Mapping[str, Any], *, action_id: object, before_sending: Callable[[], None]
     ) -> Answer:
@@ -84,6 +99,36 @@ class Api:
         before_sending()
         answer = self._call("POST", self._url + path, token, body=body, action_id=str(action_id))
         return self._accepted(answer, f"POST {path}", token)
+
+    def upload(self, path: str, parts: Mapping[str, tuple[str | None, str | bytes]]) -> Answer:
+        """Post a multipart form, once: for what acts on no device. A part is (file name or None, content).
+
+        Raises ConnectorError.
+        """
+        token = self._tokens.token(self._resource)
+        return self._accepted(self._call("POST", self._url + path, token, form=parts), f"POST {path}", token)
+
+    def fetch(self, link: str, *, most_bytes: int) -> bytes:
+        """Read what a link that Microsoft gave leads to, without our token: the link is its own key.
+
+        Raises Refused for a link that is over or leads to more than `most_bytes`, OutcomeUnknown for other trouble.
+        """
+        if not leads_to_microsoft(link, self._url):
+            raise OutcomeUnknown(f"{self._resource.name} of tenant {self._tenant_id} gave a link to a strange host.")
+        what = f"A result of tenant {self._tenant_id}"
+        content = b""
+        try:
+            with deadline(self._deadline_seconds), client(self._ca_file).stream("GET", link) as response:
+                if response.status_code != 200:
+                    kind = Refused if response.status_code in (403, 404) else OutcomeUnknown
+                    raise kind(f"{what} could not be fetched (HTTP {response.status_code}); ask for a fresh link.")
+                for piece in response.iter_bytes():
+                    content += piece
+                    if len(content) > most_bytes:
+                        raise Refused(f"{what} is larger than {most_bytes} bytes; it was not read.", code="TooLarge")
+        except _BROKEN as error:
+            raise OutcomeUnknown(f"{what} could not be fetched ({type(error).__name__}); try again later.") from error
+        return content
 
     def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
         """Read `url`, a path of this API or a full link of its own host. A 401 gets one fresh token.
@@ -137,14 +182,14 @@ class Api:
         token: str,
         *,
         body: Mapping[str, Any] | None = None,
+        form: Mapping[str, tuple[str | None, str | bytes]] | None = None,
         headers: Mapping[str, str] | None = None,
         action_id: str = "-",
     ) -> Answer:
         """Do one HTTP exchange within one deadline; whatever status comes back is an answer."""
         web = client(self._ca_file)
-        request = web.build_request(
-            method, url, json=body, headers={"Accept": "application/json", **(headers or {}), **_bearer(token)}
-        )
+        wanted = {"Accept": "application/json", **(headers or {}), **_bearer(token)}
+        request = web.build_request(method, url, json=body, files=form, headers=wanted)
         what = f"{method} {request.url.path} for tenant {self._tenant_id}"
         try:
             with deadline(self._deadline_seconds):
@@ -168,6 +213,12 @@ class Api:
         if error is not None:
             raise error
         return answer
+
+
+def leads_to_microsoft(link: str, own_url: str) -> bool:
+    """Tell whether a link goes to Microsoft's storage, or to the very address that gave it; over https in any case."""
+    scheme, host, _ = origin_of(link)
+    return scheme == "https" and (host.endswith(_STORAGE_HOSTS) or origin_of(link) == origin_of(own_url))
 
 
 def origin_of(url: str) -> tuple[str, str, int | None]:

@@ -45,8 +45,8 @@ DEFENDER = Resource(
 
 _WORDS = {
     "AADSTS700016": "the application is not known in this tenant; ask the customer to give admin consent",
-    "AADSTS7000215": "the client secret is wrong; set the current one as MICROSOFT_CLIENT_SECRET",
-    "AADSTS7000222": "the client secret has expired; create a new one and set it as MICROSOFT_CLIENT_SECRET",
+    "AADSTS7000215": "the client secret is wrong; set the current one, here or as MICROSOFT_CLIENT_SECRET",
+    "AADSTS7000222": "the client secret has expired; create a new one, set it here or as MICROSOFT_CLIENT_SECRET",
     "AADSTS90002": "the tenant does not exist; check the tenant id of the connection",
     "AADSTS500011": "the service is not present in this tenant; check the customer's Defender licence",
     "AADSTS650052": "the service is not present in this tenant; check the customer's Defender licence",
@@ -103,7 +103,7 @@ class SignIn:
         if self._application is None:
             self._application = msal.ConfidentialClientApplication(
                 self._settings.client_id,
-                client_credential=self._settings.client_secret,
+                client_credential=self._settings.client_secret.reveal(),
                 authority=f"{self._settings.login_url}/{self._settings.entra_tenant_id}",
                 instance_discovery=False,
                 http_client=self._http,

@@ -19,12 +19,24 @@ from connectors.simulator.faults import Faults, InvalidFault
 from connectors.simulator.log import AcceptedLog
 from connectors.simulator.moments import now_ticks
 from connectors.simulator.records import MachineAction
-from connectors.simulator.seeds import InvalidSeed, put_alert, put_email, put_machine
+from connectors.simulator.seeds import InvalidSeed, command_result, put_alert, put_email, put_file, put_machine
 from connectors.simulator.store import Tenant, World
 
 _Handler = Callable[[Request], Awaitable[Response]]
 
-SEED_KEYS = frozenset({"machines", "alerts", "emails", "withheld_roles", "action_seconds"})
+SEED_KEYS = frozenset(
+    {
+        "machines",
+        "alerts",
+        "emails",
+        "files",
+        "command_results",
+        "withheld_roles",
+        "action_seconds",
+        "link_seconds",
+        "enforce_quotas",
+    }
+)
 
 
 class _Wrong(Exception):
@@ -109,16 +121,10 @@ class Admin:
         if not isinstance(body, dict) or body.keys() - SEED_KEYS:
             raise _Wrong(f"a tenant is a JSON object with some of {', '.join(sorted(SEED_KEYS))}")
         tenant = self.world.ensure_tenant(_tenant_id(request))
-        for machine in _rows(body, "machines"):
-            put_machine(tenant, machine)
-        for alert in _rows(body, "alerts"):
-            put_alert(tenant, alert)
-        for email in _rows(body, "emails"):
-            put_email(tenant, email)
-        if "withheld_roles" in body:
-            tenant.withheld_roles = {str(role) for role in _rows(body, "withheld_roles")}
-        if "action_seconds" in body:
-            tenant.action_seconds = _seconds(body["action_seconds"])
+        for name, put in _SEEDED_ROWS.items():
+            for row in _rows(body, name):
+                put(tenant, row)
+        _set_up(tenant, body)
         return JSONResponse(_tenant_view(tenant))
 
     async def add_alerts(self, request: Request) -> Response:
@@ -138,6 +144,27 @@ class Admin:
         if tenant is None:
             raise _Wrong(f"tenant {_tenant_id(request)} was not seeded")
         return tenant
+
+
+_SEEDED_ROWS: dict[str, Callable[[Tenant, object], object]] = {
+    "machines": put_machine,
+    "alerts": put_alert,
+    "emails": put_email,
+    "files": put_file,
+}
+
+
+def _set_up(tenant: Tenant, body: Json) -> None:
+    """Change how the tenant behaves, as far as the seed says."""
+    if "command_results" in body:
+        tenant.command_results = [command_result(row) for row in _rows(body, "command_results")]
+    if "withheld_roles" in body:
+        tenant.withheld_roles = {str(role) for role in _rows(body, "withheld_roles")}
+    if "action_seconds" in body:
+        tenant.action_seconds = _seconds(body["action_seconds"])
+    if "link_seconds" in body:
+        tenant.link_seconds = _seconds(body["link_seconds"])
+    tenant.enforce_quotas = bool(body.get("enforce_quotas", tenant.enforce_quotas))
 
 
 def _guarded(handler: _Handler) -> _Handler:
@@ -175,7 +202,7 @@ def _rows(body: Json, name: str) -> list[object]:
 
 def _seconds(value: object) -> float | None:
     if value is not None and (not isinstance(value, int | float) or isinstance(value, bool) or value < 0):
-        raise _Wrong("action_seconds must be a number of at least 0, or null")
+        raise _Wrong("a length of time must be a number of at least 0, or null")
     return value
 
 
@@ -200,6 +227,7 @@ def _tenant_view(tenant: Tenant) -> Json:
         "machines": [_machine_view(machine, done[machine_id], now) for machine_id, machine in tenant.machines.items()],
         "emails": emails,
         "alerts": list(tenant.alerts),
+        "library": sorted(tenant.library),
     }
 
 
@@ -212,6 +240,8 @@ def _machine_view(machine: Json, actions: list[MachineAction], now: int) -> Json
         "offboarded": False,
         "scans": 0,
         "quarantinedFiles": [],
+        "packages": 0,
+        "liveResponses": [],
         "actions": [
             {"id": a.id, "type": a.type, "status": a.status(now), "externalId": a.external_id} for a in actions
         ],
@@ -222,6 +252,9 @@ def _machine_view(machine: Json, actions: list[MachineAction], now: int) -> Json
     return view
 
 
+_COUNTED = {"RunAntiVirusScan": "scans", "CollectInvestigationPackage": "packages"}
+
+
 def _apply(view: Json, action: MachineAction) -> None:
     match action.type:
         case "Isolate" | "Unisolate":
@@ -230,8 +263,10 @@ def _apply(view: Json, action: MachineAction) -> None:
             view["restricted"] = action.type == "RestrictCodeExecution"
         case "Offboard":
             view["offboarded"] = True
-        case "RunAntiVirusScan":
-            view["scans"] += 1
+        case "RunAntiVirusScan" | "CollectInvestigationPackage":
+            view[_COUNTED[action.type]] += 1
+        case "LiveResponse":
+            view["liveResponses"] += [{"type": command.type, **dict(command.params)} for command in action.commands]
         case "StopAndQuarantineFile":
             if action.sha1 not in view["quarantinedFiles"]:
                 view["quarantinedFiles"].append(action.sha1)

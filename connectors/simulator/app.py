@@ -7,8 +7,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from connectors.simulator import alerts, defender, login, mail
+from connectors.simulator import alerts, defender, files, library, limits, live_response, login, mail
 from connectors.simulator.admin import Admin
+from connectors.simulator.downloads import Results
 from connectors.simulator.exchange import Handler, Refusal
 from connectors.simulator.faults import Faults, Occasion
 from connectors.simulator.gateway import DEFENDER_API, GRAPH_API, Gateway, defender_error, origin_of, refuse_if_struck
@@ -19,10 +20,12 @@ from connectors.simulator.store import World
 
 def build_app(world: World, log: AcceptedLog, action_seconds: float) -> ASGIApp:
     """The whole simulator over one world and one log; each machine action and mail takes ``action_seconds``."""
-    tokens, faults = Tokens(), Faults()
+    tokens, faults, results = Tokens(), Faults(), Results()
     gateway = Gateway(world, tokens, faults, log, action_seconds)
     routes = [
         *_defender_routes(gateway),
+        *_live_response_routes(gateway, results),
+        *results.routes(faults),
         *_graph_routes(gateway),
         *_login_routes(world, tokens, faults),
         *Admin(world, faults, log).routes(),
@@ -31,7 +34,10 @@ def build_app(world: World, log: AcceptedLog, action_seconds: float) -> ASGIApp:
 
 
 class CaseBlindPaths:
-    """Lowers every path before it is matched, as Microsoft's routes are case-blind, and keeps it as it was sent."""
+    """Lowers every path before it is matched, as Microsoft's routes are case-blind, and keeps it as it was sent.
+
+    Defender's paths may also begin with ``/api/v1.0``.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -39,32 +45,52 @@ class CaseBlindPaths:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with ``path`` lowered and ``original_path`` beside it."""
         if scope["type"] == "http":
-            scope = {**scope, "original_path": scope["path"], "path": scope["path"].lower()}
+            path = scope["path"].lower()
+            if path.startswith("/api/v1.0/"):
+                path = "/api/" + path.removeprefix("/api/v1.0/")
+            scope = {**scope, "original_path": scope["path"], "path": path}
         await self._app(scope, receive, send)
 
 
 def _defender_routes(gateway: Gateway) -> list[BaseRoute]:
-    def read(path: str, handler: Handler) -> Route:
-        return Route(f"/api{path}", gateway.endpoint(DEFENDER_API, "Machine.Read.All", handler), methods=["GET"])
-
     acts = [
-        Route(
-            f"/api/machines/{{machine}}/{name}",
-            gateway.endpoint(DEFENDER_API, verb.role, defender.act(verb)),
-            methods=["POST"],
-        )
+        _defender_route(gateway, "POST", f"/machines/{{machine}}/{name}", verb.role, defender.act(verb))
         for name, verb in defender.VERBS.items()
     ]
-
-    cancel = gateway.endpoint(DEFENDER_API, None, defender.cancel_action)
+    read = "Machine.Read.All"
     return [
         *acts,
-        read("/machineactions", defender.list_actions),
-        read("/machineactions/{action}", defender.get_action),
-        Route("/api/machineactions/{action}/cancel", cancel, methods=["POST"]),
-        read("/machines", defender.list_machines),
-        read("/machines/{machine}", defender.get_machine),
+        _defender_route(gateway, "GET", "/machineactions", read, defender.list_actions),
+        _defender_route(gateway, "GET", "/machineactions/{action}", read, defender.get_action),
+        _defender_route(gateway, "POST", "/machineactions/{action}/cancel", None, defender.cancel_action),
+        _defender_route(gateway, "GET", "/machines", read, defender.list_machines),
+        _defender_route(gateway, "GET", "/machines/{machine}", read, defender.get_machine),
+        _defender_route(gateway, "GET", "/files/{file}", "File.Read.All", files.get_file),
     ]
+
+
+def _live_response_routes(gateway: Gateway, results: Results) -> list[BaseRoute]:
+    run, link = live_response.run, live_response.result_link(results)
+    package = live_response.package_link(results)
+    action, read, manage = "/machineactions/{action}", "Machine.Read.All", "Library.Manage"
+    return [
+        _defender_route(
+            gateway, "POST", "/machines/{machine}/runliveresponse", "Machine.LiveResponse", run, limits.LIVE_RESPONSE
+        ),
+        _defender_route(gateway, "GET", f"{action}/getliveresponseresultdownloadlink(index={{index:int}})", read, link),
+        _defender_route(gateway, "GET", f"{action}/getpackageuri", read, package, limits.PACKAGE_LINK),
+        _defender_route(gateway, "GET", "/libraryfiles", manage, library.list_files),
+        _defender_route(gateway, "POST", "/libraryfiles", manage, library.upload_file),
+        _defender_route(gateway, "DELETE", "/libraryfiles/{file}", manage, library.delete_file),
+    ]
+
+
+def _defender_route(
+    gateway: Gateway, method: str, path: str, role: str | None, handler: Handler, quota: limits.Quota | None = None
+) -> Route:
+    """One of Defender's endpoints, with the everyday quota unless it has one of its own."""
+    everyday = limits.Quota(f"{method} {path}")
+    return Route(f"/api{path}", gateway.endpoint(DEFENDER_API, role, handler, quota or everyday), methods=[method])
 
 
 def _graph_routes(gateway: Gateway) -> list[BaseRoute]:
@@ -99,10 +125,12 @@ def _login_routes(world: World, tokens: Tokens, faults: Faults) -> list[BaseRout
 
     async def token(request: Request) -> Response:
         form = (await request.body()).decode(errors="replace")
+        is_newer = "/v2.0/" in request.url.path
+        grant = login.client_credentials if is_newer else login.client_credentials_v1
         tenant_id = request.path_params["tenant"]
         try:
             refuse_if_struck(faults, Occasion(tenant_id, "POST", request.url.path))
-            return JSONResponse(login.client_credentials(world, tokens, tenant_id, form, origin_of(request)))
+            return JSONResponse(grant(world, tokens, tenant_id, form, origin_of(request)))
         except LoginError as error:
             return JSONResponse(error.as_json(), error.status)
         except Refusal as refusal:
@@ -111,6 +139,7 @@ def _login_routes(world: World, tokens: Tokens, faults: Faults) -> list[BaseRout
 
     return [
         Route("/{tenant}/oauth2/v2.0/token", token, methods=["POST"]),
+        Route("/{tenant}/oauth2/token", token, methods=["POST"]),
         Route("/{tenant}/v2.0/.well-known/openid-configuration", discovery, methods=["GET"]),
         Route("/common/discovery/instance", instance, methods=["GET"]),
     ]

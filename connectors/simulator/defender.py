@@ -76,8 +76,9 @@ VERBS = {
         "StopAndQuarantineFile", "Machine.StopAndQuarantine", parameter="Sha1", windows_only=True
     ),
     "offboard": Verb("Offboard", "Machine.Offboard", status=200, windows_only=True),
+    "collectinvestigationpackage": Verb("CollectInvestigationPackage", "Machine.CollectForensics"),
 }
-ROLE_OF_TYPE = {verb.type: verb.role for verb in VERBS.values()}
+ROLE_OF_TYPE = {verb.type: verb.role for verb in VERBS.values()} | {"LiveResponse": "Machine.LiveResponse"}
 
 
 def list_machines(call: Call) -> Answer:
@@ -90,7 +91,7 @@ def list_machines(call: Call) -> Answer:
 
 def get_machine(call: Call) -> Answer:
     """One machine. Raises Refusal (404)."""
-    return Answer(200, {"@odata.context": _context(call, "Machines/$entity"), **_machine(call)})
+    return Answer(200, {"@odata.context": _context(call, "Machines/$entity"), **find_machine(call)})
 
 
 def act(verb: Verb) -> Handler:
@@ -101,14 +102,13 @@ def act(verb: Verb) -> Handler:
     """
 
     def handle(call: Call) -> Answer:
-        machine = _machine(call)
+        machine = find_machine(call)
         action = _new_action(call, verb, machine)
         latest = call.tenant.latest_action(action.machine_id, action.type, action.sha1)
         if latest is not None and latest.status(call.now) not in FINAL_STATUSES:
             raise Refusal(400, "ActiveRequestAlreadyExists", "Action is already in progress")
         call.tenant.add_action(action)
-        body = {"@odata.context": _context(call, "MachineActions/$entity"), **action.as_json(call.now)}
-        return Answer(verb.status, body, remote_id=action.id)
+        return action_answer(call, action, verb.status)
 
     return handle
 
@@ -121,11 +121,21 @@ def list_actions(call: Call) -> Answer:
 
 def get_action(call: Call) -> Answer:
     """One machine action as it stands now. Raises Refusal (404)."""
+    return action_answer(call, find_action(call), 200)
+
+
+def find_action(call: Call) -> MachineAction:
+    """The machine action the path names. Raises Refusal (404), also while a fault hides it."""
     action = call.tenant.actions.get(call.path_values["action"])
     if action is None or action.visible_from > call.now:
         raise _not_found(f"Machine action {call.path_values['action']} was not found.")
+    return action
+
+
+def action_answer(call: Call, action: MachineAction, status: int) -> Answer:
+    """A machine action as it stands now."""
     body = {"@odata.context": _context(call, "MachineActions/$entity"), **action.as_json(call.now)}
-    return Answer(200, body, remote_id=action.id)
+    return Answer(status, body, remote_id=action.id)
 
 
 def cancel_action(call: Call) -> Answer:
@@ -142,8 +152,7 @@ def cancel_action(call: Call) -> Answer:
     if status in FINAL_STATUSES:
         raise Refusal(400, "InvalidRequest", f"Machine action {action.id} is {status} and cannot be cancelled.")
     action.cancellation = Cancellation(call.caller, comment, call.now)
-    body = {"@odata.context": _context(call, "MachineActions/$entity"), **action.as_json(call.now)}
-    return Answer(200, body, remote_id=action.id)
+    return action_answer(call, action, 200)
 
 
 def _new_action(call: Call, verb: Verb, machine: Json) -> MachineAction:
@@ -169,9 +178,9 @@ def _new_action(call: Call, verb: Verb, machine: Json) -> MachineAction:
         comment=comment,
         scope=None if is_file else value,
         sha1=value.lower() if is_file and value else None,
-        external_id=_optional_text(body, "ExternalId"),
+        external_id=optional_text(body, "ExternalId"),
         request_source=_request_source(body),
-        title=_optional_text(body, "Title"),
+        title=optional_text(body, "Title"),
         created=call.now,
         finishes=call.now + call.action_ticks,
         visible_from=call.now + call.hidden_ticks,
@@ -191,27 +200,29 @@ def _own_parameter(body: Json, verb: Verb) -> str | None:
 
 
 def _request_source(body: Json) -> str:
-    source = _optional_text(body, "RequestSource") or "PublicApi"
+    source = optional_text(body, "RequestSource") or "PublicApi"
     if source not in REQUEST_SOURCES:
         raise Refusal(400, "InvalidInput", f"RequestSource '{source}' is not known.")
     return source
 
 
 def _required_text(body: Json, name: str) -> str:
-    value = _optional_text(body, name)
+    value = optional_text(body, name)
     if value is None or not value.strip():
         raise Refusal(400, "MissingRequiredParameter", f"Required parameter {name} is missing.")
     return value
 
 
-def _optional_text(body: Json, name: str) -> str | None:
+def optional_text(body: Json, name: str) -> str | None:
+    """A text of the body, or None. Raises Refusal (400) for what is no text."""
     value = body.get(name)
     if value is not None and not isinstance(value, str):
         raise Refusal(400, "InvalidRequestBody", f"The parameter '{name}' must be a string.")
     return value
 
 
-def _machine(call: Call) -> Json:
+def find_machine(call: Call) -> Json:
+    """The machine the path names. Raises Refusal (404)."""
     machine = call.tenant.machines.get(call.path_values["machine"])
     if machine is None:
         raise _not_found(f"Machine {call.path_values['machine']} was not found.")

@@ -1,7 +1,6 @@
 """The way every API call takes: bearer, faults, decision, log, answer."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import uuid4
@@ -9,10 +8,12 @@ from uuid import uuid4
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from connectors.simulator.bodies import parsed
 from connectors.simulator.exchange import Answer, Call, Handler, Json, Refusal, require_role
 from connectors.simulator.faults import Faults, Occasion
+from connectors.simulator.limits import Quota, charge
 from connectors.simulator.log import AcceptedLog
-from connectors.simulator.login import DEFENDER, GRAPH, Claims, Tokens, unauthorized
+from connectors.simulator.login import DEFENDER, DEFENDER_XDR, GRAPH, Claims, Tokens, unauthorized
 from connectors.simulator.moments import moment_text, now_ticks, ticks_in
 from connectors.simulator.store import Tenant, World
 from connectors.simulator.wire import ConnectionReset, DoubledAnswer
@@ -24,7 +25,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class Api:
     """One of Microsoft's APIs: whom its bearers must be made for, and the shape it puts around a refusal."""
 
-    audience: str
+    audiences: frozenset[str]
     error_body: Callable[[Refusal, Request], Json]
 
 
@@ -45,8 +46,8 @@ def graph_error(refusal: Refusal, request: Request) -> Json:
     return {"error": {"code": code, "message": refusal.message, "innerError": inner}}
 
 
-DEFENDER_API = Api(DEFENDER, defender_error)
-GRAPH_API = Api(GRAPH, graph_error)
+DEFENDER_API = Api(frozenset({DEFENDER, DEFENDER_XDR}), defender_error)
+GRAPH_API = Api(frozenset({GRAPH}), graph_error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Gateway:
     log: AcceptedLog
     action_seconds: float
 
-    def endpoint(self, api: Api, role: str | None, handler: Handler) -> Endpoint:
+    def endpoint(self, api: Api, role: str | None, handler: Handler, quota: Quota | None = None) -> Endpoint:
         """The endpoint of a handler that needs this application permission, or checks for itself when None.
 
         A stalled or late call is carried out even when its caller has gone, as a real server would.
@@ -73,10 +74,12 @@ class Gateway:
                 return _response(_refused(api, refusal, request))
             if stall := self.faults.take("stall", occasion):
                 await asyncio.sleep(stall.seconds)
-            body = _parsed(raw)
+            body = parsed(raw, request.headers.get("content-type", ""))
             try:
                 refuse_if_struck(self.faults, occasion)
                 call = self._call(request, tenant, claims, occasion, body)
+                if quota is not None:
+                    charge(tenant, quota, call.now)
                 if role is not None:
                     require_role(call, role)
                 answer = handler(call)
@@ -89,7 +92,7 @@ class Gateway:
         return serve
 
     def _admitted(self, api: Api, request: Request) -> tuple[Tenant, Claims, Occasion]:
-        claims = self.tokens.verify(request.headers.get("authorization", ""), api.audience)
+        claims = self.tokens.verify(request.headers.get("authorization", ""), api.audiences)
         tenant = self.world.tenant(claims.tenant_id)
         if tenant is None:
             raise unauthorized("The tenant of the access token is not known.")
@@ -143,13 +146,6 @@ def refuse_if_struck(faults: Faults, occasion: Occasion) -> None:
 def origin_of(request: Request) -> str:
     """The origin the caller knows this server by."""
     return f"https://{request.headers.get('host', 'localhost')}"
-
-
-def _parsed(raw: bytes) -> object:
-    try:
-        return json.loads(raw) if raw else None
-    except ValueError:
-        return raw.decode(errors="replace")
 
 
 def _refused(api: Api, refusal: Refusal, request: Request) -> Answer:

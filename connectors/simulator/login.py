@@ -11,7 +11,7 @@ import json
 import secrets
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 from uuid import uuid4
 
 from connectors.simulator.exchange import Json, Refusal
@@ -19,23 +19,31 @@ from connectors.simulator.moments import TICKS_PER_SECOND, moment_text, now_tick
 from connectors.simulator.store import Tenant, World
 
 DEFENDER = "https://api.securitycenter.microsoft.com"
+DEFENDER_XDR = "https://api.security.microsoft.com"
 GRAPH = "https://graph.microsoft.com"
 LIFETIME_SECONDS = 3599
 
 AUDIENCES = {
     f"{DEFENDER}/.default": DEFENDER,
     "https://securitycenter.onmicrosoft.com/windowsatpservice/.default": DEFENDER,
+    f"{DEFENDER_XDR}/.default": DEFENDER_XDR,
     f"{GRAPH}/.default": GRAPH,
 }
+_DEFENDER_ROLES = (
+    "Machine.Read.All",
+    "Machine.Isolate",
+    "Machine.RestrictExecution",
+    "Machine.Scan",
+    "Machine.StopAndQuarantine",
+    "Machine.Offboard",
+    "Machine.CollectForensics",
+    "Machine.LiveResponse",
+    "Library.Manage",
+    "File.Read.All",
+)
 ROLES = {
-    DEFENDER: (
-        "Machine.Read.All",
-        "Machine.Isolate",
-        "Machine.RestrictExecution",
-        "Machine.Scan",
-        "Machine.StopAndQuarantine",
-        "Machine.Offboard",
-    ),
+    DEFENDER: _DEFENDER_ROLES,
+    DEFENDER_XDR: _DEFENDER_ROLES,
     GRAPH: ("SecurityAlert.Read.All", "SecurityAnalyzedMessage.Read.All", "SecurityAnalyzedMessage.ReadWrite.All"),
 }
 
@@ -102,7 +110,7 @@ class Tokens:
         signed = f"{_encoded({'typ': 'JWT', 'alg': 'HS256', 'kid': 'simulator'})}.{_encoded(claims)}"
         return f"{signed}.{self._signature(signed)}"
 
-    def verify(self, header: str, audience: str) -> Claims:
+    def verify(self, header: str, audiences: frozenset[str]) -> Claims:
         """The claims of an ``Authorization`` header. Raises Refusal (401) unless signature, API and time are right."""
         scheme, _, bearer = header.partition(" ")
         signed, _, signature = bearer.strip().rpartition(".")
@@ -111,7 +119,7 @@ class Tokens:
         if not hmac.compare_digest(self._signature(signed).encode(), signature.encode()):
             raise unauthorized("Access token validation failure: the signature is wrong.")
         claims = _decoded(signed.partition(".")[2])
-        if claims["aud"] != audience:
+        if claims["aud"] not in audiences:
             raise unauthorized("Access token validation failure: invalid audience.")
         if claims["exp"] * TICKS_PER_SECOND <= now_ticks():
             raise unauthorized("Access token has expired.")
@@ -172,6 +180,17 @@ def client_credentials(world: World, tokens: Tokens, tenant_id: str, form: str, 
         "ext_expires_in": LIFETIME_SECONDS,
         "access_token": tokens.issue(tenant, client_id, audience, origin),
     }
+
+
+def client_credentials_v1(world: World, tokens: Tokens, tenant_id: str, form: str, origin: str) -> Json:
+    """The same from the older endpoint: ``resource`` in place of ``scope``, numbers as texts. Raises LoginError."""
+    fields = parse_qs(form, keep_blank_values=True)
+    resource = fields.get("resource", [""])[0].rstrip("/")
+    scoped = urlencode({**{name: values[0] for name, values in fields.items()}, "scope": f"{resource}/.default"})
+    answer = client_credentials(world, tokens, tenant_id, scoped, origin)
+    now = now_ticks() // TICKS_PER_SECOND
+    moments = {"expires_on": str(now + LIFETIME_SECONDS), "not_before": str(now), "resource": resource}
+    return {**{name: str(value) for name, value in answer.items()}, **moments}
 
 
 def _known_tenant(world: World, tenant_id: str) -> Tenant:

@@ -22,6 +22,29 @@ class Cancellation:
     at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command of a live response and how it will end: failed when it has errors. ``content`` is its result."""
+
+    type: str
+    params: tuple[tuple[str, str], ...]
+    errors: tuple[str, ...]
+    content: bytes | None
+
+    def as_json(self, index: int, start: int, end: int, now: int) -> dict[str, Any]:
+        """The command as its session lists it at this moment: created, then completed or failed."""
+        has_ended = end <= now
+        ending = "Failed" if self.errors else "Completed"
+        return {
+            "index": index,
+            "startTime": moment_text(start) if start <= now else None,
+            "endTime": moment_text(end) if has_ended else None,
+            "commandStatus": ending if has_ended else "Created",
+            "errors": list(self.errors) if has_ended else [],
+            "command": {"type": self.type, "params": [{"key": key, "value": value} for key, value in self.params]},
+        }
+
+
 @dataclass(slots=True)
 class MachineAction:
     """One accepted request to act on a device; facts/defender.md 6.3, field for field as the real rows have them."""
@@ -41,13 +64,14 @@ class MachineAction:
     finishes: int
     visible_from: int
     cancellation: Cancellation | None = None
+    commands: tuple[Command, ...] = ()
 
     def status(self, now: int) -> str:
-        """Pending for the first half of its time, then InProgress, then Succeeded; or Cancelled."""
+        """Pending for the first half of its time, then InProgress, then Succeeded or Failed; or Cancelled."""
         if self.cancellation is not None:
             return "Cancelled"
         if now >= self.finishes:
-            return "Succeeded"
+            return "Failed" if any(command.errors for command in self.commands) else "Succeeded"
         return "InProgress" if now >= self._starts() else "Pending"
 
     def done(self, now: int) -> bool:
@@ -77,9 +101,22 @@ class MachineAction:
             "externalId": self.external_id,
             "requestSource": self.request_source,
             "relatedFileInfo": file_info,
-            "commands": [],
+            "commands": self._commands(now),
             "troubleshootInfo": None,
         }
+
+    def _commands(self, now: int) -> list[dict[str, Any]]:
+        """Its commands in turn; what comes after a failed one never starts."""
+        last = self.finishes + 1
+        listed = []
+        for index, command in enumerate(self.commands):
+            share = (self.finishes - self._starts()) // len(self.commands)
+            start = self._starts() + index * share
+            end = self.finishes if index == len(self.commands) - 1 else start + share
+            until = now if self.cancellation is None else min(now, self.cancellation.at)
+            listed.append(command.as_json(index, start, end, until if start < last else self.created - 1))
+            last = min(last, end) if command.errors else last
+        return listed
 
     def _starts(self) -> int:
         return (self.created + self.finishes) // 2

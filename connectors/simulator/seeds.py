@@ -53,6 +53,25 @@ def put_email(tenant: Tenant, partial: object) -> None:
     tenant.emails[email_key(message_id, recipient)] = Email(properties, changes)
 
 
+def put_file(tenant: Tenant, partial: object) -> None:
+    """Add a file's profile or change it. Raises InvalidSeed without a SHA-1."""
+    given = _object(partial, "file")
+    sha1 = given.get("sha1")
+    if not isinstance(sha1, str):
+        raise InvalidSeed("a file needs sha1")
+    base = tenant.files.get(sha1.lower(), _file_defaults(sha1.lower()))
+    tenant.files[sha1.lower()] = {**_merged(base, given, "file"), "sha1": sha1.lower()}
+
+
+def command_result(partial: object) -> Json:
+    """How a live-response command ends whose script name or path begins with ``of``. Raises InvalidSeed."""
+    given = _object(partial, "command result")
+    known = {"of", "exit_code", "script_output", "script_errors", "errors"}
+    if given.keys() - known or not isinstance(given.get("of"), str):
+        raise InvalidSeed(f"a command result has of and some of {', '.join(sorted(known - {'of'}))}")
+    return given
+
+
 def _object(partial: object, kind: str) -> Json:
     if not isinstance(partial, dict):
         raise InvalidSeed(f"a {kind} is a JSON object")
@@ -104,6 +123,28 @@ def _machine_defaults() -> Json:
             {"ipAddress": "10.20.30.40", "macAddress": "00005E0053FF", "type": "Ethernet", "operationalStatus": "Up"}
         ],
         "vmMetadata": None,
+    }
+
+
+def _file_defaults(sha1: str) -> Json:
+    return {
+        "sha1": sha1,
+        "sha256": hashlib.sha256(sha1.encode()).hexdigest(),
+        "md5": hashlib.md5(sha1.encode(), usedforsecurity=False).hexdigest(),
+        "globalPrevalence": 12,
+        "globalFirstObserved": _ago(days=400),
+        "globalLastObserved": _ago(hours=5),
+        "size": 22_139,
+        "fileType": "PortableExecutable",
+        "isPeFile": True,
+        "filePublisher": None,
+        "fileProductName": None,
+        "signer": None,
+        "issuer": None,
+        "signerHash": None,
+        "isValidCertificate": None,
+        "determinationType": "Unknown",
+        "determinationValue": "",
     }
 
 

@@ -15,6 +15,13 @@ from starlette.types import ASGIApp
 from connectors.simulator.wire import OpenHandedProtocol
 
 HOST = "127.0.0.1"
+# So that a client that knows no other address can be led here by its resolver.
+MICROSOFTS_HOSTS = (
+    "login.microsoftonline.com",
+    "graph.microsoft.com",
+    "api.securitycenter.microsoft.com",
+    "api.security.microsoft.com",
+)
 KEEP_ALIVE_SECONDS = 75  # longer than any client pools a connection, so that no POST meets a closing one
 
 
@@ -81,7 +88,7 @@ def _tls(directory: Path) -> ssl.SSLContext:
         _write_at_once(key, authority.private_key_pem.bytes())
         _write_at_once(certificate, authority.cert_pem.bytes())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(HOST, "localhost").configure_cert(context)
+    authority.issue_cert(HOST, "localhost", *MICROSOFTS_HOSTS).configure_cert(context)
     return context
 
 

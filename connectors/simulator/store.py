@@ -1,9 +1,13 @@
 """All that the simulator knows, in memory: tenants with their machines, actions, alerts and mails, and the clients."""
 
+from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from connectors.simulator.records import Email, MachineAction
+
+if TYPE_CHECKING:
+    from connectors.simulator.library import LibraryFile
 
 ActionKey = tuple[str, str, str | None]
 
@@ -12,7 +16,8 @@ ActionKey = tuple[str, str, str | None]
 class Tenant:
     """One customer's Microsoft tenant. Nothing in it can be reached with another tenant's token.
 
-    ``action_seconds`` is how long its actions take, None for what the process was started with.
+    ``action_seconds`` is how long its actions take, ``link_seconds`` how long links to results are good; None for what
+    is usual. ``calls`` holds when each limited API was called; ``enforce_quotas`` limits all of them.
     """
 
     id: str
@@ -22,6 +27,12 @@ class Tenant:
     emails: dict[tuple[str, str], Email] = field(default_factory=dict)
     withheld_roles: set[str] = field(default_factory=set)
     action_seconds: float | None = None
+    library: "dict[str, LibraryFile]" = field(default_factory=dict)
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    command_results: list[dict[str, Any]] = field(default_factory=list)
+    link_seconds: float | None = None
+    enforce_quotas: bool = False
+    calls: dict[str, deque[int]] = field(default_factory=dict)
     _latest: dict[ActionKey, MachineAction] = field(default_factory=dict)
 
     def add_action(self, action: MachineAction) -> None:

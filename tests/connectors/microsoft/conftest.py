@@ -26,6 +26,7 @@ import trustme
 from connectors.microsoft.http import Api
 from connectors.microsoft.sign_in import DEFENDER, Resource
 from connectors.protocol import ConnectionSettings
+from portal.secrets.secret_text import SecretText
 
 TENANT = "7c2f9e10-41b8-4d07-9a3e-5d6b8e0f1a22"
 
@@ -158,7 +159,7 @@ class Simulator:
             kind="microsoft",
             entra_tenant_id=self.tenant_id,
             client_id="quell-demo",
-            client_secret="demo-secret",
+            client_secret=SecretText("demo-secret"),
             login_url=self.url,
             defender_url=self.url,
             graph_url=self.url,
@@ -171,15 +172,36 @@ class Simulator:
     def fault(self, **what: object) -> None:
         self._admin("POST", "/faults", {"tenant": self.tenant_id, **what})
 
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """A client's context that trusts the simulator."""
+        return ssl.create_default_context(cafile=self.ca_file)
+
+    def upload(self, name: str, content: bytes) -> None:
+        """Put a file into the tenant's library, as somebody else would."""
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": "quell-demo",
+            "client_secret": "demo-secret",
+            "scope": "https://api.securitycenter.microsoft.com/.default",
+        }
+        login = httpx.post(f"{self.url}/{self.tenant_id}/oauth2/v2.0/token", data=form, verify=self.trust)
+        httpx.post(
+            f"{self.url}/api/libraryfiles",
+            headers={"Authorization": f"Bearer {login.json()['access_token']}"},
+            files={"file": (name, content)},
+            data={"OverrideIfExists": "true"},
+            verify=self.trust,
+        ).raise_for_status()
+
     def accepted(self) -> list[dict[str, Any]]:
         """What it has accepted for this tenant: the judge."""
         entries = self._admin("GET", f"/log?tenant={self.tenant_id}")["entries"]
         return [entry for entry in entries if entry["accepted"]]
 
     def _admin(self, method: str, path: str, body: object = None) -> Any:
-        trust = ssl.create_default_context(cafile=self.ca_file)
-        answer = httpx.request(method, f"{self.url}/_simulator{path}", json=body, verify=trust).raise_for_status()
-        return answer.json()
+        answer = httpx.request(method, f"{self.url}/_simulator{path}", json=body, verify=self.trust)
+        return answer.raise_for_status().json()
 
 
 @pytest.fixture(scope="session")

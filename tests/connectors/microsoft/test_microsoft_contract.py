@@ -10,6 +10,7 @@ from django.utils.module_loading import import_string
 
 from connectors.protocol import ActionRequest, NotSent, Refused
 from connectors.registry import CONNECTORS, open_connection
+from portal.secrets.secret_text import SecretText
 from tests.connectors.microsoft.conftest import Simulator
 
 pytestmark = pytest.mark.process
@@ -28,14 +29,14 @@ def test_it_is_what_it_is_registered_as(kind: str) -> None:
     assert connector.kind == kind
     assert isinstance(connector.action_types, frozenset)
     assert connector.action_types
-    assert all(callable(getattr(connector, verb)) for verb in ("send", "look_up", "devices", "alerts"))
+    assert all(callable(getattr(connector, verb)) for verb in ("send", "look_up", "download_link", "devices", "alerts"))
 
 
 def test_one_connector_a_setting(kind: str, simulator: Simulator) -> None:
     settings = replace(simulator.settings, kind=kind)
 
     assert open_connection(settings, deadline_seconds=2) is open_connection(replace(settings), deadline_seconds=2)
-    other = replace(settings, client_secret="another")
+    other = replace(settings, client_secret=SecretText("another"))
     assert open_connection(other, deadline_seconds=2) is not open_connection(settings, deadline_seconds=2)
 
 
@@ -64,7 +65,7 @@ def test_a_veto_at_the_last_moment_sends_nothing(kind: str, simulator: Simulator
 def test_nobody_there_is_not_sent_and_names_no_secret(kind: str, simulator: Simulator) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         url = f"https://127.0.0.1:{gone.getsockname()[1]}"
-    settings = replace(simulator.settings, kind=kind, login_url=url, client_secret="s3cret-canary")
+    settings = replace(simulator.settings, kind=kind, login_url=url, client_secret=SecretText("s3cret-canary"))
 
     with pytest.raises(NotSent) as caught:
         open_connection(settings, deadline_seconds=2).send(ISOLATE, before_sending=lambda: None)

@@ -56,6 +56,7 @@ def look_up(api: Api, wire: Wire, *rows: Mapping[str, object], request: ActionRe
         ("run_antivirus_scan", {"scan_type": "Quick"}, "runAntiVirusScan", {"ScanType": "Quick"}),
         ("stop_and_quarantine_file", {"sha1": "5" * 40}, "StopAndQuarantineFile", {"Sha1": "5" * 40}),
         ("offboard_device", {}, "offboard", {}),
+        ("collect_investigation_package", {}, "collectInvestigationPackage", {}),
     ],
 )
 def test_each_type_has_its_path_and_body(

@@ -11,6 +11,7 @@ import pytest
 from connectors.microsoft.connector import Microsoft
 from connectors.microsoft.sign_in import DEFENDER, GRAPH, SignIn
 from connectors.protocol import ActionRequest, ConnectionSettings, NotSent, Refused
+from portal.secrets.secret_text import SecretText
 from tests.connectors.microsoft.conftest import TENANT, Wire, drip, http, token
 
 GOOD = {"tid": TENANT, "aud": "https://api.securitycenter.microsoft.com", "appid": "app"}
@@ -19,7 +20,8 @@ ISOLATE = ActionRequest(uuid4(), "isolate_device", "a" * 40, {"isolation_type": 
 
 @pytest.fixture
 def settings(wire: Wire, ca_file: str) -> ConnectionSettings:
-    return ConnectionSettings("microsoft", TENANT, "app", "s3cret-canary", wire.url, wire.url, wire.url, ca_file)
+    secret = SecretText("s3cret-canary")
+    return ConnectionSettings("microsoft", TENANT, "app", secret, wire.url, wire.url, wire.url, ca_file)
 
 
 def login(wire: Wire, *token_answers: bytes) -> None:

@@ -103,9 +103,27 @@ class Company:
         }
         return self.graph.post("/v1.0/security/collaboration/analyzedEmails/remediate", json={**body, **changes})
 
+    def upload(self, name: str, content: bytes = b"Write-Output 'hello'\n", **form: str | None) -> httpx.Response:
+        """Put a file into the live-response library."""
+        given = {"Description": "a test", "HasParameters": "false", "OverrideIfExists": "false", **form}
+        parts = {part: (None, value) for part, value in given.items() if value is not None}
+        return self.defender.post("/api/libraryfiles", files={"File": (name, content), **parts})
+
+    def run(self, *commands: tuple[str, dict[str, str]], machine: int = 0, **body: Any) -> httpx.Response:
+        """Open a live-response session of some commands."""
+        asked = [
+            {"type": kind, "params": [{"key": key, "value": value} for key, value in params.items()]}
+            for kind, params in commands
+        ]
+        return self.act("runliveresponse", machine=machine, Commands=asked, **body)
+
     def slow_down(self, seconds: float) -> None:
         """Make what is accepted from now on take this long."""
-        answer = self.simulator.admin.put(f"/_simulator/tenants/{self.id}", json={"action_seconds": seconds})
+        self.seed(action_seconds=seconds)
+
+    def seed(self, **what: Any) -> None:
+        """Add to the tenant, or change how it behaves."""
+        answer = self.simulator.admin.put(f"/_simulator/tenants/{self.id}", json=what)
         assert answer.status_code == 200, answer.text
 
     @contextmanager

@@ -6,9 +6,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from connectors.microsoft.connector import Microsoft
+from connectors.protocol import ActionRequest, ConnectionSettings
+from portal.secrets.secret_text import SecretText
 from tests.connectors.simulator.conftest import Company
 
 pytestmark = pytest.mark.process
@@ -62,6 +66,51 @@ def test_machine_actions_are_as_declared(check: Check, acme: Company, after_acti
     found = check("mde-metadata.xml", "MachineAction", rows)
     assert found.returncode == 0, found.stdout
     assert {row["status"] for row in rows} == {"Pending", "Cancelled", "Succeeded"}
+
+
+def test_live_responses_are_as_declared(check: Check, acme: Company, after_action: Callable[[], None]) -> None:
+    acme.upload("a.ps1")
+    acme.seed(command_results=[{"of": "C:\\gone", "errors": ["The file was not found."]}])
+    script = {"type": "RunScript", "params": [{"key": "ScriptName", "value": "a.ps1"}, {"key": "Args", "value": "x"}]}
+    sample = {"type": "GetFile", "params": [{"key": "Path", "value": "C:\\gone.exe"}]}
+    rows = [acme.act("runLiveResponse", Commands=[script, sample, sample], ExternalId="e").json()]
+    rows.append(acme.act("collectInvestigationPackage", machine=1).json())
+    after_action()
+    rows += acme.actions()
+    found = check("mde-metadata.xml", "MachineAction", rows)
+    assert found.returncode == 0, found.stdout
+    [session] = [row for row in rows if row["status"] == "Failed"]
+    assert [command["commandStatus"] for command in session["commands"]] == ["Completed", "Failed", "Created"]
+
+
+def test_the_library_and_files_are_as_declared(check: Check, acme: Company) -> None:
+    acme.upload("a.ps1", description=None)
+    rows = [acme.upload("b.ps1").json(), *acme.defender.get("/api/libraryfiles").json()["value"]]
+    found = check("mde-metadata.xml", "LibraryFiles", rows)
+    assert found.returncode == 0, found.stdout
+    acme.seed(files=[{"sha1": "5" * 40, "determinationType": "Pua"}])
+    found = check("mde-metadata.xml", "File", [acme.defender.get(f"/api/files/{'5' * 40}").json()])
+    assert found.returncode == 0, found.stdout
+
+
+def test_the_commands_the_connector_sends_are_as_declared(check: Check, acme: Company) -> None:
+    url, ca_file = acme.simulator.url, acme.simulator.ca_file
+    settings = ConnectionSettings("microsoft", acme.id, "quell-demo", SecretText("demo-secret"), url, url, url, ca_file)
+    actions: list[tuple[str, dict[str, str]]] = [
+        ("request_sample", {"path": "C:\\x.exe"}),
+        ("delete_file", {"path": "C:\\x.exe"}),
+        ("stop_process", {"process_id": "4711"}),
+        ("remove_scheduled_task", {"task_name": "\\x"}),
+        ("release_from_quarantine", {"sha1": "5" * 40}),
+    ]
+    acme.seed(action_seconds=0)
+    for action_type, parameters in actions:
+        request = ActionRequest(uuid4(), action_type, acme.machines[0], parameters, "why")
+        Microsoft(settings, deadline_seconds=5).send(request, before_sending=lambda: None)
+    sent = [entry["body"]["Commands"] for entry in acme.log() if entry["path"].endswith("runliveresponse")]
+    assert len(sent) == len(actions)
+    found = check("mde-metadata.xml", "CustomPlaybookCommand", [command for commands in sent for command in commands])
+    assert found.returncode == 0, found.stdout
 
 
 def test_alerts_are_as_declared(check: Check, found_company: Callable[..., Company]) -> None:

@@ -1,0 +1,48 @@
+"""How often an API may be called in a tenant (facts/defender.md 6.2, 6.4): a window of a minute and one of an hour."""
+
+from collections import deque
+from dataclasses import dataclass
+from math import ceil
+
+from connectors.simulator.exchange import Refusal
+from connectors.simulator.moments import TICKS_PER_SECOND
+from connectors.simulator.store import Tenant
+
+MINUTE = 60
+HOUR = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """One API's limits. An everyday one binds only tenants that were seeded with ``enforce_quotas``."""
+
+    name: str
+    a_minute: int = 100
+    an_hour: int | None = 1500
+    is_everyday: bool = True
+
+
+LIVE_RESPONSE = Quota("runliveresponse", 10, None, is_everyday=False)
+PACKAGE_LINK = Quota("getpackageuri", 2, 120, is_everyday=False)
+
+
+def charge(tenant: Tenant, quota: Quota, now: int) -> None:
+    """Count one call. Raises Refusal (429) with whole seconds to wait when it is one too many."""
+    if quota.is_everyday and not tenant.enforce_quotas:
+        return
+    calls = tenant.calls.setdefault(quota.name, deque())
+    while calls and calls[0] <= now - HOUR * TICKS_PER_SECOND:
+        calls.popleft()
+    waits = [_wait(calls, quota.a_minute, MINUTE, now)]
+    if quota.an_hour is not None:
+        waits.append(_wait(calls, quota.an_hour, HOUR, now))
+    if max(waits) > 0:
+        raise Refusal(429, "TooManyRequests", "API calls quota exceeded!", {"Retry-After": str(ceil(max(waits)))})
+    calls.append(now)
+
+
+def _wait(calls: deque[int], most: int, seconds: int, now: int) -> float:
+    """Seconds until one more call fits into the window, 0 when it does already."""
+    if len(calls) < most:
+        return 0
+    return max(0.0, seconds - (now - calls[-most]) / TICKS_PER_SECOND)
