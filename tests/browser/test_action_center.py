@@ -10,6 +10,7 @@ from portal.tenancy.scope import acting_for
 from remediation.actions.models import ActionEvidence, RemediationAction
 from tests.browser.conftest import Visitor
 from tests.factories import make_alert, make_device, make_evidence, make_investigation, make_pending_action
+from tests.portal.access.sign_in.codes import give_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -44,6 +45,7 @@ def bob_with_password(bob: User) -> User:
     """Bob, who can sign in."""
     bob.set_password(PASSWORD)
     bob.save()
+    give_app(bob)
     return bob
 
 
