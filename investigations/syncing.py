@@ -23,6 +23,7 @@ from investigations.fields import Fields, RefusedRecord
 from investigations.payloads import DevicePayload, read_machine
 from investigations.reading import Unreadable, records_of
 from investigations.storing import store_devices
+from portal.secrets.exceptions import SecretUnreadable
 from portal.tenancy.scope import acting_for
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,10 @@ def sync_tenant(tenant_id: UUID, handle_page: Callable[[Page], None]) -> bool:
 
     `handle_page` stores one page in a scope of its own. How it went is the connection's health.
     """
-    begun = _begin(tenant_id)
+    try:
+        begun = _begin(tenant_id)
+    except SecretUnreadable as error:
+        return _stop(tenant_id, Health.REFUSED, error)
     if begun is None:
         return False
     wanted, since = begun

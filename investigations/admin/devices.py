@@ -22,9 +22,8 @@ class RiskFilter(WordFilter):
     words = (("High", gettext_lazy("High")), ("Medium", gettext_lazy("Medium")), ("Low", gettext_lazy("Low")))
 
 
-@admin.register(Device)
-class DeviceAdmin(ReadOnlyAdmin):
-    """Devices, as Defender last told."""
+class DevicePages(ReadOnlyAdmin):
+    """Devices, as Defender last told. The floor above registers them, with their protection."""
 
     menu_place = 22
     detail_template = "investigations/device.html"

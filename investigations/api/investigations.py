@@ -1,7 +1,7 @@
 """/investigations/: what belongs together. Stopping one is `remediation.actions.api`'s, since it cancels actions."""
 
 from django.db.models import QuerySet
-from django_filters.rest_framework import IsoDateTimeFromToRangeFilter, MultipleChoiceFilter, UUIDFilter
+from django_filters.rest_framework import MultipleChoiceFilter, UUIDFilter
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers, status
 from rest_framework.request import Request
@@ -11,7 +11,7 @@ from investigations import services
 from investigations.models import Device, Investigation, InvestigationDevice
 from investigations.states import InvestigationState
 from portal.api.fields import PersonSerializer, ReasonSerializer, RowField
-from portal.api.filters import TenantFilterSet
+from portal.api.filters import MomentRangeFilter, TenantFilterSet
 from portal.api.idempotency import replayable
 from portal.api.viewsets import ReadingViewSet
 
@@ -73,7 +73,7 @@ class InvestigationFilterSet(TenantFilterSet):
 
     state = MultipleChoiceFilter(choices=InvestigationState.choices, distinct=False, label="One or more states.")
     device = UUIDFilter(field_name="reached__device_id", label="Investigations that reach this device, by its id.")
-    started = IsoDateTimeFromToRangeFilter(field_name="started_at", label="Between two moments (ISO 8601).")
+    started = MomentRangeFilter(field_name="started_at", label="Between two moments (ISO 8601).")
 
     class Meta:
         model = Investigation

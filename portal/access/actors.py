@@ -2,24 +2,31 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection
 from django.utils.translation import gettext as _
 
-from portal.access.exceptions import Forbidden
-from portal.access.models import User
-from portal.access.roles import CAPABILITIES, NEVER_BY_KEY, Capability, Role
+from portal.access.exceptions import Forbidden, SecondFactorNeeded
+from portal.access.models import ApiKey, User
+from portal.access.roles import CAPABILITIES, HELD, KEYS_MAY, OVER_INACTIVE, Capability, Role
 from portal.audit.recording import ActorStamp
+from portal.tenancy.models import PROVIDER_TENANT_ID
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A person or service account for the length of one request. An empty `capabilities` means: may nothing."""
+    """A person or service account for the length of one request. An empty `capabilities` means: may nothing.
+
+    `second_factor_at` (UTC) is when the person last showed a second factor in this session; None for API keys.
+    """
 
     id: UUID
     label: str
     capabilities: Mapping[UUID, frozenset[Capability]] = field(default_factory=dict)
+    second_factor_at: datetime | None = None
 
     @property
     def stamp(self) -> ActorStamp:
@@ -34,6 +41,21 @@ class Actor:
         """Return whether the actor holds the capability for at least one tenant."""
         return any(capability in held for held in self.capabilities.values())
 
+    @property
+    def administers_provider(self) -> bool:
+        """Whether the actor is a provider admin over all tenants; one of a tenant group is not."""
+        return self.may(Capability.MANAGE_TENANTS, PROVIDER_TENANT_ID)
+
+    def tenants_where(self, capability: Capability) -> list[UUID]:
+        """Return the tenants for which the actor holds the capability; the reserved one is none of them."""
+        held = self.capabilities.items()
+        return sorted(key for key, capabilities in held if capability in capabilities and key != PROVIDER_TENANT_ID)
+
+    def require_provider(self) -> None:
+        """Raise Forbidden unless the actor is a provider admin over all tenants."""
+        if not self.administers_provider:
+            raise Forbidden(_("Only a provider admin over all tenants may do this."))
+
     def require(self, capability: Capability, tenant_id: UUID) -> None:
         """Raise Forbidden unless the actor holds the capability for the tenant."""
         if not self.may(capability, tenant_id):
@@ -42,14 +64,36 @@ class Actor:
                 % {"permission": capability.value}
             )
 
+    def require_second_factor(self) -> None:
+        """Raise SecondFactorNeeded unless the person showed a second factor in the last five minutes."""
+        shown = self.second_factor_at
+        if shown is None or datetime.now(UTC) - shown > timedelta(seconds=settings.SECOND_FACTOR_SECONDS):
+            raise SecondFactorNeeded(
+                _("This needs a second factor shown in the last five minutes. Confirm that it is you, then repeat it.")
+            )
 
-def actor_for(user: User, *, by_key: bool) -> Actor:
+
+def actor_for(user: User, *, by_key: bool, second_factor_at: datetime | None = None) -> Actor:
     """Read the user's memberships, over all tenants, and return what they add up to; nothing for a disabled user."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT tenant_id, role FROM roles_of_person(%s)", [user.pk])
         rows = cursor.fetchall()
     capabilities: dict[UUID, frozenset[Capability]] = {}
     for tenant_id, role in rows:
-        held = CAPABILITIES[Role(role)] - (NEVER_BY_KEY if by_key else frozenset())
+        if by_key and role == OVER_INACTIVE:
+            continue
+        held = HELD[role] & KEYS_MAY if by_key else HELD[role]
         capabilities[tenant_id] = capabilities.get(tenant_id, frozenset()) | held
-    return Actor(user.pk, user.email, capabilities)
+    return Actor(user.pk, user.email, capabilities, second_factor_at)
+
+
+def actor_of_key(key: ApiKey) -> Actor:
+    """Return what the key's account may by key, within the key's own role and tenants."""
+    account = actor_for(key.user, by_key=True)
+    ceiling = CAPABILITIES[Role(key.role)] if key.role else KEYS_MAY
+    reached = {
+        tenant_id: held & ceiling
+        for tenant_id, held in account.capabilities.items()
+        if key.tenant_ids is None or tenant_id in key.tenant_ids
+    }
+    return Actor(account.id, account.label, reached)

@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, URLResolver
-from django.utils.functional import Promise
+from django.urls import URLPattern, URLResolver, reverse
+from django.utils.functional import Promise, SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
 
 LAST_PLACE = 1000
@@ -26,6 +27,14 @@ class Card:
     query: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """A sentence on top of every page until somebody sees to it; it leads to `url`, an address."""
+
+    text: str
+    url: str
+
+
 class PortalSite(AdminSite):
     """Quell's pages. What a person sees here is up to their memberships."""
 
@@ -34,6 +43,16 @@ class PortalSite(AdminSite):
     index_title = _("Overview")
     site_url = None
     index_template = "admin/overview.html"
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Add what every page says on top; asked for only where a page shows it."""
+        return {**super().each_context(request), "banners": SimpleLazyObject(lambda: list(self.banners(request)))}
+
+    def banners(self, request: HttpRequest) -> Iterable[Banner]:
+        """Ask every page that has something to call out; pages the person may not open call nothing."""
+        for pages in self._registry.values():
+            if hasattr(pages, "banners") and pages.has_module_permission(request):
+                yield from pages.banners(request)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show what waits for people in the tenants this person sees."""
@@ -54,8 +73,32 @@ class PortalSite(AdminSite):
         return sorted(apps, key=lambda app: min(places[entry["model"]] for entry in app["models"]))
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        """Leave out the shortcut to objects on a public site, which Quell has not."""
-        return [url for url in super().get_urls() if getattr(url, "name", None) != "view_on_site"]
+        """Leave out the shortcut to objects on a public site, which Quell has not, and what sign-in has itself."""
+        left_out = ("view_on_site", "password_change_done")
+        return [url for url in super().get_urls() if getattr(url, "name", None) not in left_out]
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Mark what the site wraps as guarded, for the check that every route is (`portal.api.default_deny`)."""
+        guarded = super().admin_view(view, cacheable)
+        guarded.is_guarded = True
+        return guarded
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Lead to the one door there is."""
+        following = urlencode({"next": request.GET.get("next") or reverse("admin:index")})
+        return HttpResponseRedirect(f"{reverse('account_login')}?{following}")
+
+    def logout(  # type: ignore[override]  # the stubs know only the stock page
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Lead to signing out, with the form that was sent."""
+        return HttpResponseRedirect(reverse("account_logout"), preserve_request=True)
+
+    def password_change(  # type: ignore[override]  # the stubs know only the stock page
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Lead to changing one's password."""
+        return HttpResponseRedirect(reverse("account_change_password"))
 
 
 def _place(pages: Any) -> int:

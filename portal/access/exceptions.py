@@ -6,9 +6,10 @@ these into answers, the admin shows them as messages.
 
 
 class Refusal(Exception):
-    """A request turned down. `status` is the HTTP status an API answer gets."""
+    """A request turned down. `status` is the HTTP status an API answer gets, `type` its kind (RFC 9457, 3.1.1)."""
 
     status = 409
+    type = "about:blank"
 
 
 class BadRequest(Refusal):
@@ -21,6 +22,12 @@ class Forbidden(Refusal):
     """The person may see this but not do that."""
 
     status = 403
+
+
+class SecondFactorNeeded(Forbidden):
+    """The person may do that, once they have shown again that it is them."""
+
+    type = "/problems/second-factor-needed"
 
 
 class Conflict(Refusal):

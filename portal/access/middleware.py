@@ -1,28 +1,34 @@
 """The door for requests: who asks, for which tenants, in one transaction that a refusal rolls back."""
 
 from collections.abc import Callable
-from uuid import UUID
+from datetime import UTC, datetime
 
+from allauth.account.authentication import get_authentication_records
 from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
-from portal.access.actors import Actor, actor_for
-from portal.access.keys import find_account
+from portal.access.actors import Actor, actor_for, actor_of_key
+from portal.access.addresses import client_address
+from portal.access.keys import find_key
 from portal.access.models import User
-from portal.access.roles import Capability
-from portal.tenancy.models import PROVIDER_TENANT_ID
+from portal.audit.refusals import write_refusals
 from portal.tenancy.scope import viewing
 
 SCHEME = "Api-Key "
+
+API = "/api/"
+OWN_ACCOUNT = "/accounts/"
+"""Pages about one's own sign-in: they touch no customer's data, get no scope, and open short ones themselves."""
 
 
 class ScopeMiddleware:
     """Give the request its actor and open a scope over the tenants they may see.
 
-    Session and API key go through the same door; a request that carries a key is never also its session's. Somebody
-    without memberships gets no scope, so lists are empty and everything else is not there. An answer of 4xx or 5xx
-    rolls everything back.
+    Session and API key go through the same door; a request that carries a key is never also its session's, and a key
+    opens the API alone. Somebody without memberships gets no scope, so lists are empty and everything else is not
+    there. An answer of 4xx or 5xx rolls everything back; refusals that were noted meanwhile are then written in a
+    transaction of their own.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -30,28 +36,41 @@ class ScopeMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request inside its scope."""
+        try:
+            return self._answer(request)
+        finally:
+            write_refusals()
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
         request.actor = _find_actor(request)  # type: ignore[attr-defined]
         actor: Actor | None = request.actor  # type: ignore[attr-defined]
-        if actor is None or not actor.capabilities:
+        if actor is None or not actor.capabilities or request.path.startswith(OWN_ACCOUNT):
             return self.get_response(request)
-        with viewing(_tenants_of(actor)):
+        with viewing(actor.capabilities.keys()):
             response = self.get_response(request)
             if response.status_code >= 400:
                 transaction.set_rollback(True)
         return response
 
 
-def _tenants_of(actor: Actor) -> frozenset[UUID]:
-    """Who administers the provider also reads and writes the history of what concerns no customer."""
-    provider = {PROVIDER_TENANT_ID} if actor.may_anywhere(Capability.MANAGE_TENANTS) else set()
-    return frozenset(actor.capabilities.keys() | provider)
-
-
 def _find_actor(request: HttpRequest) -> Actor | None:
     header = request.headers.get("Authorization", "")
     request.is_key_request = header.startswith(SCHEME)  # type: ignore[attr-defined]
     if header.startswith(SCHEME):
-        account = find_account(header.removeprefix(SCHEME).strip())
-        request.user = account or AnonymousUser()
-        return actor_for(account, by_key=True) if account else None
-    return actor_for(request.user, by_key=False) if isinstance(request.user, User) else None
+        text = header.removeprefix(SCHEME).strip()
+        key = find_key(text, client_address(request)) if request.path.startswith(API) else None
+        request.user = key.user if key else AnonymousUser()
+        return actor_of_key(key) if key else None
+    if not isinstance(request.user, User):
+        return None
+    return actor_for(request.user, by_key=False, second_factor_at=_second_factor_at(request))
+
+
+def _second_factor_at(request: HttpRequest) -> datetime | None:
+    """Return when this person last showed a second factor in this session, by the record that allauth keeps in it.
+
+    The record says whose it is; somebody else's, left in the same session, counts for nothing.
+    """
+    records = get_authentication_records(request, request.user)
+    shown = [float(record["at"]) for record in records if record["method"] == "mfa"]
+    return datetime.fromtimestamp(max(shown), UTC) if shown else None

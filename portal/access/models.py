@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
@@ -10,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from portal.access.roles import Role
 from portal.tenancy.managers import TenantManager
-from portal.tenancy.models import TenantGroup, TenantModel
+from portal.tenancy.models import Tenant, TenantGroup, TenantModel
 
 
 class UserManager(BaseUserManager["User"]):
@@ -21,21 +22,28 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email__iexact=username)
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Create a user; without a password they cannot sign in by one."""
-        user = self.model(email=self.normalize_email(email), **fields)
+        """Create a user, whose e-mail is kept in small letters; without a password they cannot sign in by one."""
+        user = self.model(email=email.lower(), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
 
 
 class User(AbstractBaseUser):
-    """A person, or a service account that only API keys act for. Rights come from memberships alone."""
+    """A person, or a service account that only API keys act for. Rights come from memberships alone.
+
+    A service account that belongs to a tenant has roles there and nowhere else, whatever memberships say; one that
+    belongs to none is the provider's.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     email = models.EmailField(_("e-mail"), max_length=254, unique=True)
     name = models.CharField(_("name"), max_length=200, blank=True)
     is_active = models.BooleanField(_("active"), default=True)
     is_service_account = models.BooleanField(_("service account"), default=False)
+    belongs_to = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("belongs to")
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     USERNAME_FIELD = "email"
@@ -46,7 +54,13 @@ class User(AbstractBaseUser):
         verbose_name = _("user")
         verbose_name_plural = _("users")
         ordering = ("email",)
-        constraints = (models.UniqueConstraint(Lower("email"), name="one_user_per_email"),)
+        constraints = (
+            models.UniqueConstraint(Lower("email"), name="one_user_per_email"),
+            models.CheckConstraint(
+                condition=models.Q(belongs_to__isnull=True) | models.Q(is_service_account=True),
+                name="people_belong_to_no_tenant",
+            ),
+        )
 
     def __str__(self) -> str:
         return self.email
@@ -124,10 +138,39 @@ class ProviderMembership(models.Model):
         return str(Role(self.role).label)
 
 
+class ServiceAccount(User):
+    """The accounts that only API keys act for, as the admin shows them."""
+
+    class Meta:
+        proxy = True
+        verbose_name = _("service account")
+        verbose_name_plural = _("service accounts")
+
+
+class Invitation(models.Model):
+    """That somebody has to be told how to set their password. The row is the queue; a worker sends the e-mail.
+
+    `claimed_at` is when a worker last tried; the link itself is made when the e-mail is written and is kept nowhere.
+    """
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, primary_key=True, related_name="invitation")
+    asked_at = models.DateTimeField(_("asked for"))
+    claimed_at = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(_("sent"), null=True)
+
+    class Meta:
+        verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
+
+    def __str__(self) -> str:
+        return str(self.user_id)
+
+
 class ApiKey(models.Model):
     """A secret a service account signs its requests with. Only its SHA-256 is kept; it is shown once, when made.
 
-    What the key may do is what its account's memberships give, less what no key may ever do.
+    What the key may do is what its account's memberships give, less what no key may ever do. A key may be held to
+    less: to what `role` may, to `tenant_ids`, to requests from `networks` (CIDR; none named: from anywhere).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -135,13 +178,28 @@ class ApiKey(models.Model):
     name = models.CharField(_("name"), max_length=200)
     prefix = models.CharField(_("prefix"), max_length=12, unique=True, editable=False)
     digest = models.CharField(max_length=64, editable=False)
+    role = models.CharField(_("at most the role"), max_length=20, choices=Role.choices, null=True, blank=True)
+    tenant_ids = ArrayField(models.UUIDField(), verbose_name=_("only for the tenants"), null=True, blank=True)
+    networks = ArrayField(
+        models.CharField(max_length=43), verbose_name=_("only from the networks"), default=list, blank=True
+    )
     expires_at = models.DateTimeField(_("expires"))
-    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    created_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("made by"), editable=False
+    )
+    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
+    revoked_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("revoked by"), editable=False
+    )
+    last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
+    last_used_address = models.GenericIPAddressField(_("last used from"), null=True, editable=False)
+    last_refused_at = models.DateTimeField(_("last refused"), null=True, editable=False)
 
     class Meta:
         verbose_name = _("API key")
         verbose_name_plural = _("API keys")
+        constraints = (models.CheckConstraint(condition=~models.Q(tenant_ids=[]), name="a_key_for_no_tenant_is_none"),)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"

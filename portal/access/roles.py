@@ -1,4 +1,4 @@
-"""The role table: five roles, each with all the capabilities of the one before it."""
+"""The role table: five roles, each with all the capabilities of the one before it, and one for emergencies."""
 
 from enum import StrEnum
 
@@ -19,7 +19,10 @@ class Capability(StrEnum):
     MANAGE_DEVICE_GROUPS = "authorization (manage)"
     MANAGE_CONNECTIONS = "core security settings (manage)"
     MANAGE_MEMBERS = "members (manage)"
+    MANAGE_APPROVAL_POLICY = "approval policy (manage)"
     MANAGE_TENANTS = "tenants (manage)"
+    FREEZE = "freeze (manage)"
+    BREAK_GLASS = "break glass (use)"
 
 
 class Role(TextChoices):
@@ -30,6 +33,7 @@ class Role(TextChoices):
     APPROVER = "approver", _("Approver")
     TENANT_ADMIN = "tenant_admin", _("Tenant admin")
     PROVIDER_ADMIN = "provider_admin", _("Provider admin")
+    BREAK_GLASS = "break_glass", _("Break glass")
 
 
 _READER = frozenset({Capability.READ})
@@ -39,6 +43,7 @@ _TENANT_ADMIN = _APPROVER | {
     Capability.MANAGE_DEVICE_GROUPS,
     Capability.MANAGE_CONNECTIONS,
     Capability.MANAGE_MEMBERS,
+    Capability.MANAGE_APPROVAL_POLICY,
 }
 
 CAPABILITIES: dict[Role, frozenset[Capability]] = {
@@ -46,11 +51,27 @@ CAPABILITIES: dict[Role, frozenset[Capability]] = {
     Role.ANALYST: _ANALYST,
     Role.APPROVER: _APPROVER,
     Role.TENANT_ADMIN: _TENANT_ADMIN,
-    Role.PROVIDER_ADMIN: _TENANT_ADMIN | {Capability.MANAGE_TENANTS},
+    Role.PROVIDER_ADMIN: _TENANT_ADMIN | {Capability.MANAGE_TENANTS, Capability.FREEZE},
+    Role.BREAK_GLASS: _ANALYST | {Capability.BREAK_GLASS},
 }
 
-NEVER_BY_KEY = frozenset({Capability.DECIDE_ACTION, Capability.MANAGE_MEMBERS, Capability.MANAGE_TENANTS})
-"""What no API key may do, whatever its role: a key can request, a person decides."""
+OVER_INACTIVE = "provider_admin_of_inactive"
+"""What roles_of_person() calls a provider admin over all for tenants that are switched off, and for the reserved one.
+
+It is in no membership: only MANAGE_TENANTS for the reserved tenant says that somebody administers the provider.
+"""
+
+HELD: dict[str, frozenset[Capability]] = {
+    **{role.value: capabilities for role, capabilities in CAPABILITIES.items()},
+    OVER_INACTIVE: _READER | {Capability.MANAGE_TENANTS, Capability.FREEZE},
+}
+"""The capabilities of each role that roles_of_person() names."""
+
+KEYS_MAY = _ANALYST | {Capability.MANAGE_DEVICE_GROUPS, Capability.MANAGE_CONNECTIONS}
+"""The most an API key may do, whatever its role: a key can request, a person decides."""
+
+NEEDS_SECOND_FACTOR = frozenset(Capability) - _ANALYST
+"""Who holds one of these signs in with a second factor, always."""
 
 
 def roles_with(capability: Capability) -> list[str]:

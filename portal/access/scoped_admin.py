@@ -7,7 +7,8 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from portal.access.actors import Actor
 from portal.access.admin_site import LAST_PLACE, Card
-from portal.access.exceptions import Refusal
+from portal.access.exceptions import Refusal, SecondFactorNeeded
 from portal.access.roles import Capability
 from portal.audit.models import AuditEvent
 from portal.audit.recording import record
@@ -76,9 +77,11 @@ class ScopedAdmin(admin.ModelAdmin):
     add_capability: ClassVar[Capability | None] = None
     change_capability: ClassVar[Capability | None] = None
     delete_capability: ClassVar[Capability | None] = None
+    add_takes_second_factor: ClassVar[bool] = False
     menu_place: ClassVar[int] = LAST_PLACE
     empty_message: ClassVar[str | Promise] = _("There is nothing here yet.")
     recorded_fields: ClassVar[Sequence[str]] = ()
+    add_label: ClassVar[str | Promise] = ""
 
     change_list_template = "admin/scoped_change_list.html"
     object_history_template = "admin/events_of_object.html"
@@ -135,6 +138,7 @@ class ScopedAdmin(admin.ModelAdmin):
         context = {
             "title": capfirst(self.opts.verbose_name_plural),
             "empty_message": self.empty_message,
+            "add_label": self.add_label,
             **(extra_context or {}),
         }
         return super().changelist_view(request, context)
@@ -146,10 +150,36 @@ class ScopedAdmin(admin.ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Show or save one row. A refusal takes back what was written, and is told on the form's page."""
-        return self._or_told(
-            request, lambda: super(ScopedAdmin, self).changeform_view(request, object_id, form_url, extra_context)
-        )
+        """Show or save one row. A refusal takes back what was written, and is told above what was typed.
+
+        Raises SecondFactorNeeded before anything is typed, where adding one would need it in the end.
+        """
+        if request.method == "GET" and object_id is None and self.add_takes_second_factor:
+            if not self.has_add_permission(request):
+                raise PermissionDenied
+            actor_of(request).require_second_factor()
+        try:
+            return self._in_scope(
+                lambda: super(ScopedAdmin, self).changeform_view(request, object_id, form_url, extra_context)
+            )
+        except SecondFactorNeeded:
+            raise
+        except Refusal as refusal:
+            request.refusal = str(refusal)  # type: ignore[attr-defined]  # for `get_form`
+            return self._in_scope(
+                lambda: super(ScopedAdmin, self).changeform_view(request, object_id, form_url, extra_context)
+            )
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> type[ModelForm]:
+        """Return the form; once it was refused, one that tells so and keeps what was typed."""
+        form: type[ModelForm] = super().get_form(request, obj, change=change, **options)
+        refusal = getattr(request, "refusal", "")
+
+        class RefusedForm(form):  # type: ignore[valid-type, misc]  # the admin makes its forms at run time too
+            def clean(self) -> None:
+                raise ValidationError(refusal)
+
+        return RefusedForm if refusal else form
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -157,12 +187,17 @@ class ScopedAdmin(admin.ModelAdmin):
         """Ask, then delete one row. A refusal is told."""
         return self._or_told(request, lambda: super(ScopedAdmin, self).delete_view(request, object_id, extra_context))
 
-    def _or_told(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
+    def _in_scope(self, view: Callable[[], HttpResponse]) -> HttpResponse:
         if not has_scope():
             raise PermissionDenied
+        with viewing(current_scope().tenant_ids):
+            return view()
+
+    def _or_told(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
         try:
-            with viewing(current_scope().tenant_ids):
-                return view()
+            return self._in_scope(view)
+        except SecondFactorNeeded:
+            raise
         except Refusal as refusal:
             self.message_user(request, str(refusal), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
@@ -171,6 +206,8 @@ class ScopedAdmin(admin.ModelAdmin):
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show what the audit knows of the row."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied  # before looking: 404 for some ids alone would tell strangers which exist
         row = self.get_object(request, unquote(object_id))
         if row is None:
             raise Http404
@@ -193,6 +230,13 @@ class ScopedAdmin(admin.ModelAdmin):
         if db_field.name == "tenant":
             options["queryset"] = db_field.related_model.objects.filter(is_active=True)
         return super().formfield_for_foreignkey(db_field, request, **options)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """Offer what there is, without shortcuts to making more of it: each thing has its own page."""
+        field = super().formfield_for_dbfield(db_field, request, **options)
+        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget
+        return field
 
     def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
         """Save the row and record what changed, in one transaction."""

@@ -72,7 +72,7 @@ class ProblemResponse(Response):
 def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn a refusal or a framework error into a problem answer; anything else is a bug and becomes a plain 500."""
     if isinstance(error, Refusal):
-        return _problem(error.status, str(error), getattr(error, "errors", []))
+        return _problem(error.status, str(error), getattr(error, "errors", []), error.type)
     if isinstance(error, Http404):
         error = exceptions.NotFound(_("No such thing, or not one of yours."))
     elif isinstance(error, PermissionDenied):
@@ -109,13 +109,13 @@ class NoSuchRoute(APIView):
         raise exceptions.NotFound(_("There is nothing at this path. Paths of the API end with a slash."))
 
 
-def _problem(status: int, detail: str, errors: list[dict[str, str]]) -> Response:
-    return ProblemResponse(_body(status, detail, errors), status=status)
+def _problem(status: int, detail: str, errors: list[dict[str, str]], kind: str = "about:blank") -> Response:
+    return ProblemResponse(_body(status, detail, errors, kind), status=status)
 
 
-def _body(status: int, detail: str, errors: list[dict[str, str]]) -> dict[str, Any]:
+def _body(status: int, detail: str, errors: list[dict[str, str]], kind: str = "about:blank") -> dict[str, Any]:
     return {
-        "type": "about:blank",
+        "type": kind,
         "title": TITLES.get(status, "Error"),
         "status": status,
         "detail": _sendable(detail),

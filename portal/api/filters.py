@@ -1,18 +1,48 @@
 """Filters of lists. A foreign or unknown id gives an empty list; a filter that does not exist is refused."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
+from django.core.exceptions import ValidationError as BadValue
 from django.db.models import QuerySet
 from django.forms import Form
 from django.utils.translation import gettext as _
-from django_filters.rest_framework import DjangoFilterBackend, FilterSet, UUIDFilter
+from django_filters.fields import IsoDateTimeField, IsoDateTimeRangeField, RangeField
+from django_filters.rest_framework import (
+    DjangoFilterBackend,
+    FilterSet,
+    IsoDateTimeFromToRangeFilter,
+    UUIDFilter,
+)
 from django_filters.widgets import SuffixedMultiWidget
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 PAGING = frozenset({"cursor", "limit"})
+
+
+class _Moment(IsoDateTimeField):
+    """A moment in UTC: PostgreSQL refuses offsets of 16 hours and more, which ISO 8601 may say."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        moment: datetime | None = super().to_python(value)
+        try:
+            return moment.astimezone(UTC) if moment else None
+        except OverflowError as error:
+            raise BadValue(self.error_messages["invalid"], code="invalid") from error
+
+
+class _MomentRange(IsoDateTimeRangeField):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        RangeField.__init__(self, (_Moment(), _Moment()), *args, **options)
+
+
+class MomentRangeFilter(IsoDateTimeFromToRangeFilter):
+    """Between two moments (ISO 8601), whatever their offset from UTC."""
+
+    field_class = _MomentRange
 
 
 class TenantFilterSet(FilterSet):

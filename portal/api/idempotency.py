@@ -6,7 +6,7 @@ still under way is 409.
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, cast
 from uuid import UUID
@@ -20,6 +20,7 @@ from rest_framework.response import Response
 from portal.access.exceptions import BadRequest, Conflict, Refusal
 from portal.access.models import User
 from portal.api.models import IdempotentAnswer
+from portal.tenancy.models import PROVIDER_TENANT_ID
 from portal.tenancy.scope import has_scope
 
 Handler = Callable[..., Response]
@@ -31,8 +32,20 @@ class KeyReused(Refusal):
     status = 422
 
 
+class ShownOnce(Response):
+    """An answer with secrets, by the names of their fields, that is given once and kept nowhere."""
+
+    def __init__(self, data: dict[str, Any], *, secrets: Sequence[str], status: int) -> None:
+        super().__init__(data, status=status, headers={"Cache-Control": "no-store"})
+        self.secrets = secrets
+
+
 def replayable(handler: Handler) -> Handler:
-    """Make a POST handler honour Idempotency-Key. Its answer must name its `tenant`."""
+    """Make a POST handler honour Idempotency-Key.
+
+    Its answer names its `tenant`, unless it is about the provider itself. A secret told in a `ShownOnce` answer is not
+    kept: a replay says null in its place.
+    """
 
     @wraps(handler)
     def wrapped(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -48,13 +61,14 @@ def replayable(handler: Handler) -> Handler:
         if earlier is not None:
             return _replay(earlier, fingerprint)
         answer = handler(view, request, *args, **kwargs)
+        told = answer.data | dict.fromkeys(answer.secrets) if isinstance(answer, ShownOnce) else answer.data
         IdempotentAnswer.objects.create(
-            tenant_id=UUID(str(answer.data["tenant"])),
+            tenant_id=UUID(str(answer.data.get("tenant") or PROVIDER_TENANT_ID)),
             user=user,
             key=key,
             fingerprint=fingerprint,
             status=answer.status_code,
-            body=json.loads(json.dumps(answer.data, cls=DjangoJSONEncoder)),
+            body=json.loads(json.dumps(told, cls=DjangoJSONEncoder)),
         )
         return answer
 

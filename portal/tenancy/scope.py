@@ -26,6 +26,7 @@ class Scope:
 
     tenant_ids: frozenset[UUID]
     last_writes: "LastWrites"
+    outer: "Scope | None" = None
 
 
 @dataclass(slots=True)
@@ -77,7 +78,7 @@ def viewing(tenant_ids: Collection[UUID]) -> Iterator[None]:
     is_nested = connection.in_atomic_block
     with transaction.atomic():
         _tell_database(wanted)
-        scope = Scope(wanted, outer.last_writes if outer else LastWrites())
+        scope = Scope(wanted, outer.last_writes if outer else LastWrites(), outer)
         collected_before = len(scope.last_writes.collected)
         token = _scope.set(scope)
         is_done = False
@@ -94,6 +95,25 @@ def viewing(tenant_ids: Collection[UUID]) -> Iterator[None]:
         if is_nested and not connection.get_rollback():
             # RELEASE SAVEPOINT would keep the inner setting; an error or rollback puts the former one back by itself.
             _tell_database(outer.tenant_ids if outer else frozenset())
+
+
+def admit_new_tenant(tenant_id: UUID) -> None:
+    """Let the open scope and those around it reach a tenant that is about to be made, until the transaction ends.
+
+    The one way a scope grows: nobody has rows there yet, so nobody's come into sight. Raises WiderScope for a tenant
+    that exists.
+    """
+    scope: Scope | None = current_scope()
+    _tell_database(current_scope().tenant_ids | {tenant_id})
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM tenancy_tenant WHERE id = %s", [tenant_id])
+        is_there = cursor.fetchone() is not None
+    if is_there:
+        _tell_database(current_scope().tenant_ids)
+        raise WiderScope("Only a tenant that does not exist yet may be admitted to an open scope.")
+    while scope is not None:
+        scope.tenant_ids |= {tenant_id}
+        scope = scope.outer
 
 
 def _write_last(scope: Scope) -> None:

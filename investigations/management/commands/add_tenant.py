@@ -9,8 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError
 from uuid_utils.compat import uuid7
 
-from connectors.models import Connection
-from investigations.groups import ensure_default_group
+from investigations.new_tenants import prepare_tenant
 from portal.audit.recording import ActorStamp, record
 from portal.tenancy.models import Tenant
 from portal.tenancy.scope import acting_for
@@ -36,8 +35,7 @@ class Command(BaseCommand):
             with acting_for(tenant.id):
                 tenant.clean_fields()
                 tenant.save(force_insert=True)
-                ensure_default_group(tenant.id)
-                Connection.objects.create(tenant=tenant)
+                prepare_tenant(tenant.id)
                 record(
                     tenant.id,
                     "tenant.created",

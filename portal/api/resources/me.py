@@ -12,7 +12,7 @@ from portal.access.actors import Actor
 from portal.access.models import User
 from portal.access.roles import Capability
 from portal.api.permissions import SignedIn, actor_of
-from portal.tenancy.models import PROVIDER_TENANT_ID, Tenant
+from portal.tenancy.models import Tenant
 from portal.tenancy.scope import has_scope
 
 
@@ -54,7 +54,7 @@ class MeView(APIView):
 
 
 def _tenants() -> list[Tenant]:
-    return list(Tenant.objects.exclude(pk=PROVIDER_TENANT_ID)) if has_scope() else []
+    return list(Tenant.objects.filter(is_active=True)) if has_scope() else []
 
 
 def _held(actor: Actor, tenant: Tenant) -> dict[str, Any]:

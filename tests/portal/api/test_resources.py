@@ -33,10 +33,13 @@ def test_history_is_newest_first_and_only_ones_own(happenings, acme, ada, pia, b
     found = browse(ada).get("/api/v1/audit-events/").json()["results"]
 
     assert [(row["tenant"], row["seq"], row["verb"], row["actor_label"]) for row in found] == [
-        (str(acme.id), 2, "thing.changed", "Automation"),
-        (str(acme.id), 1, "thing.made", ada.email),
+        (str(acme.id), 3, "thing.changed", "Automation"),
+        (str(acme.id), 2, "thing.made", ada.email),
+        (str(acme.id), 1, "audit.chain_started", "Automation"),
     ]
-    assert len(browse(pia).get("/api/v1/audit-events/").json()["results"]) == 3
+    assert [row["previous_hash"] for row in found] == [found[1]["hash"], found[2]["hash"], None]
+    assert all(len(row["hash"]) == 64 for row in found)
+    assert len(browse(pia).get("/api/v1/audit-events/").json()["results"]) == 5
 
 
 def test_history_is_found_by_object_event_person_and_time(happenings, ada, pia, browse):
@@ -49,7 +52,8 @@ def test_history_is_found_by_object_event_person_and_time(happenings, ada, pia, 
     assert count(f"object_id={uuid4()}") == 0
     assert count("verb=thing.changed") == 1
     assert count(f"actor_id={ada.pk}") == 1
-    assert count("at_after=2020-01-01T00:00:00Z") == 3
+    assert count("object_type=thing") == 3
+    assert count("at_after=2020-01-01T00:00:00Z") == 5
     assert count("at_before=2020-01-01T00:00:00Z") == 0
 
 
@@ -61,7 +65,7 @@ def test_history_pages_through_without_losing_a_row(happenings, pia, browse):
         seen += [row["id"] for row in page["results"]]
         url = page["next"]
 
-    assert len(seen) == len(set(seen)) == 3
+    assert len(seen) == len(set(seen)) == 5
 
 
 def test_me_says_what_i_may_do_where(acme, globex, ren, bob, browse):

@@ -8,10 +8,13 @@ from typing import Any
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 
 from portal.access.models import ProviderMembership, Reach, User
 from portal.access.roles import Role
+from portal.audit.recording import ActorStamp, record
+from portal.tenancy.models import PROVIDER_TENANT_ID
+from portal.tenancy.scope import acting_for
 
 
 class Command(BaseCommand):
@@ -25,13 +28,21 @@ class Command(BaseCommand):
         parser.add_argument("--name", default="")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Create the person and the membership, or nothing."""
+        """Create the person and the membership, on record, or nothing."""
         password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
         try:
             validate_password(password, User(email=options["email"], name=options["name"]))
-            with transaction.atomic():
+            with acting_for(PROVIDER_TENANT_ID):
                 user = User.objects.create_user(options["email"], password, name=options["name"])
-                ProviderMembership.objects.create(user=user, role=Role.PROVIDER_ADMIN, reach=Reach.ALL)
+                given = ProviderMembership.objects.create(user=user, role=Role.PROVIDER_ADMIN, reach=Reach.ALL)
+                record(
+                    PROVIDER_TENANT_ID,
+                    "provider_membership.given",
+                    object_type="membership",
+                    object_id=given.pk,
+                    actor=ActorStamp(None, "Command line"),
+                    data={"target": user.email, "before": None, "after": {"role": given.role, "reach": given.reach}},
+                )
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         except IntegrityError as error:

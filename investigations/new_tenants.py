@@ -1,0 +1,12 @@
+"""What every new tenant begins with."""
+
+from uuid import UUID
+
+from connectors.models import Connection
+from investigations.groups import ensure_default_group
+
+
+def prepare_tenant(tenant_id: UUID) -> None:
+    """Give a new tenant, which is in scope, its default device group and a connection that begins to sync at once."""
+    ensure_default_group(tenant_id)
+    Connection.objects.create(tenant_id=tenant_id)
