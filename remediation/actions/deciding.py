@@ -1,6 +1,6 @@
 """Puts the decision to evidence: gathers the facts, calls the one pure function, proposes what it says."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from django.utils.translation import gettext as _
@@ -19,13 +19,14 @@ from investigations.states import (
 )
 from portal.audit.recording import SYSTEM
 from portal.tenancy.models import Tenant
-from remediation.actions.catalogue import WIRED
 from remediation.actions.decision import Decision, Facts, decide
 from remediation.actions.models import ActionEvidence, RemediationAction
 from remediation.actions.parameters import as_messages
 from remediation.actions.proposing import Proposal, propose
 from remediation.actions.states import UNSENT_STATES, Source, State
 from remediation.actions.transitions import move
+from remediation.catalogue import WIRED
+from remediation.safeguards.protection import protected_among
 
 Pairs = Mapping[str, set[tuple[str, str]]]
 
@@ -43,7 +44,8 @@ def decide_evidence(tenant: Tenant, evidence_ids: Sequence[UUID]) -> list[Remedi
     links = _links_of(rows)
     rows = [row for row in rows if all(action.state in UNSENT_STATES for action in links.get(row.pk, []))]
     messages = _message_pairs(rows)
-    decisions = {row.pk: decide(_facts(row, tenant, messages)) for row in rows}
+    protected = protected_among({row.device_id for row in rows if row.device_id})
+    decisions = {row.pk: decide(_facts(row, tenant, messages, protected)) for row in rows}
     _cancel_unsupported(rows, decisions, links)
     note_decisions({key: (decision.outcome, decision.reason) for key, decision in decisions.items()})
     return _propose(tenant, rows, decisions, messages)
@@ -95,7 +97,7 @@ def _message_pairs(rows: Sequence[Evidence]) -> Pairs:
     return pairs
 
 
-def _facts(row: Evidence, tenant: Tenant, messages: Pairs) -> Facts:
+def _facts(row: Evidence, tenant: Tenant, messages: Pairs, protected: Collection[UUID]) -> Facts:
     return Facts(
         kind=EvidenceKind(row.kind),
         verdict=Verdict(row.verdict),
@@ -107,6 +109,7 @@ def _facts(row: Evidence, tenant: Tenant, messages: Pairs) -> Facts:
         recipients_known=all(message_id in messages for message_id in row.network_message_ids),
         wired=WIRED,
         device_isolation_is_automatic=tenant.device_isolation_is_automatic,
+        is_protected=row.device_id in protected,
     )
 
 

@@ -12,6 +12,7 @@ The rules are Microsoft's (automation levels; remediation actions), as this prod
 7. It is malicious: mail asks a person, a device's isolation too unless the tenant opted in, and the automation
    level decides about files, and about processes only where it is Full. Where a file really lies is in doubt: a person
    decides.
+8. It would be automatic, and the device is protected: two people decide.
 """
 
 from collections.abc import Iterator
@@ -60,7 +61,8 @@ class Facts:
 
     `automation_level` is the device group's; None for mail, and where the group is not known, which asks a
     person. `file_path` is folder and name. `recipients_known` matters for mail clusters. `wired` names the
-    action types that can be requested. `device_isolation_is_automatic` is the tenant's own choice.
+    action types that can be requested. `device_isolation_is_automatic` and `is_protected`, the device's, are the
+    tenant's own choice.
     """
 
     kind: EvidenceKind
@@ -73,6 +75,7 @@ class Facts:
     recipients_known: bool
     wired: frozenset[str]
     device_isolation_is_automatic: bool = False
+    is_protected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,14 @@ def _obstacle(facts: Facts) -> str:
 
 
 def _approval(facts: Facts) -> tuple[bool, str]:
-    """Answer steps 6 and 7: whether the action needs nobody's approval, and why."""
+    """Answer steps 6 to 8: whether the action needs nobody's approval, and why."""
+    is_automatic, reason = _approval_by_verdict(facts)
+    if is_automatic and facts.is_protected:
+        return False, _("It is malicious, and the device is protected: two people decide.")
+    return is_automatic, reason
+
+
+def _approval_by_verdict(facts: Facts) -> tuple[bool, str]:
     if facts.verdict == Verdict.SUSPICIOUS:
         return False, _("It is suspicious, not malicious: a person decides.")
     if facts.kind in MAIL_KINDS:
@@ -220,6 +230,7 @@ def _examples() -> Iterator[tuple[str, Facts]]:
     yield _("file in another folder"), replace(on_device, file_path=r"D:\Data\a.exe")
     yield _("file, folder in doubt"), on_device
     yield _("file or process without SHA-1"), replace(on_device, has_sha1=False)
+    yield _("file or process on a protected device"), replace(on_device, is_protected=True)
     yield _("process"), replace(on_device, kind=EvidenceKind.PROCESS, file_path=r"D:\Data\a.exe")
     yield _("the device itself"), replace(on_device, kind=EvidenceKind.DEVICE)
     yield _("anything else on a device"), replace(on_device, kind=EvidenceKind.REGISTRY_KEY)

@@ -7,8 +7,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from remediation.actions.catalogue import CATALOGUE, ActionType
 from remediation.actions.models import RemediationAction
+from remediation.catalogue import CATALOGUE, ActionType
 
 EFFECTS: Final[Mapping[str, Promise]] = {
     "collect_investigation_package": gettext_lazy("logs and settings are collected from the device; nothing changes."),

@@ -35,6 +35,8 @@ from remediation.actions.models import RemediationAction
 from remediation.actions.outcomes import settle_investigations_of
 from remediation.actions.states import State
 from remediation.actions.transitions import Claim, lock_claimed, move
+from remediation.safeguards.caps import give_back
+from remediation.safeguards.freezes import is_frozen
 
 logger = logging.getLogger(__name__)
 
@@ -46,12 +48,16 @@ class ClaimTooOld(NotSent):
     """The claim is a quarter of its lease old and nothing has been sent: somebody else should take it anew."""
 
 
+class FrozenMeanwhile(NotSent):
+    """Sending was frozen after the claim and before the first byte: the action waits for the freeze to be lifted."""
+
+
 def send(claimed: Claim, connector: Connector) -> float | None:
     """Ask the vendor once to carry out a claimed action, and record the answer under the claim's fence.
 
     Returns None, or the seconds the whole tenant should wait because the vendor is throttling.
     """
-    check_age = partial(_check_age, time.monotonic())
+    guard = partial(_guard, claimed, time.monotonic())
     if (
         fingerprint(claimed.tenant_id, claimed.type, claimed.machine_id, claimed.parameters)
         != claimed.parameters_sha256
@@ -59,7 +65,7 @@ def send(claimed: Claim, connector: Connector) -> float | None:
         _record(claimed, State.FAILED, _("What it does was changed after it was decided; it was not sent."))
         return None
     try:
-        receipt = connector.send(_request(claimed), before_sending=check_age)
+        receipt = connector.send(_request(claimed), before_sending=guard)
     except NotSent as error:
         wait = error.retry_after if error.retry_after is not None else RETRY_AFTER_SECONDS
         _record(claimed, State.APPROVED, str(error), _later(wait, error.code))
@@ -98,7 +104,10 @@ def accepted_by(receipt: Receipt) -> dict[str, Any]:
     }
 
 
-def _check_age(started: float) -> None:
+def _guard(claimed: Claim, started: float) -> None:
+    """Ask the last questions before the socket; the age comes last, for the other one takes time too."""
+    if is_frozen(claimed.tenant_id, claimed.type):
+        raise FrozenMeanwhile(_("Sending was frozen before it went out; it waits."), code="Frozen", retry_after=0)
     if time.monotonic() - started > settings.ACTION_LEASE_SECONDS / 4:
         raise ClaimTooOld(_("Preparing to send took too long; it will be sent later."), retry_after=0)
 
@@ -134,6 +143,8 @@ def _record(claimed: Claim, to: State, detail: str, changes: Mapping[str, Any] |
         with acting_for(claimed.tenant_id):
             action = lock_claimed(claimed)
             move(action, to, actor=SYSTEM, reason=detail, changes={"detail": detail, **(changes or {})})
+            if to == State.APPROVED:
+                give_back(claimed.tenant_id, claimed.type, claimed.sent_at)
             if to == State.FAILED:
                 settle_investigations_of([action])
     except LostClaim as lost:

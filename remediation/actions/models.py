@@ -10,9 +10,10 @@ from investigations.models import Device, Evidence, Investigation
 from portal.access.models import User
 from portal.tenancy.managers import TenantManager
 from portal.tenancy.models import TenantForeignKey, TenantModel
-from remediation.actions.catalogue import CATALOGUE, CHOICES, ActionType
 from remediation.actions.querysets import ActionQuerySet
 from remediation.actions.states import OPEN_STATES, OUT_STATES, Answer, Source, State
+from remediation.catalogue import CATALOGUE, CHOICES, ActionType
+from remediation.safeguards.models import BreakGlass
 
 ActionManager = TenantManager.from_queryset(ActionQuerySet)
 """The questions of `ActionQuerySet`, held to the open scope."""
@@ -116,7 +117,10 @@ class RemediationAction(TenantModel):
 
 
 class Decision(TenantModel):
-    """One person's answer about one action with exactly these parameters. A person answers an action once."""
+    """One person's answer about one action with exactly these parameters. A person answers an action once.
+
+    With a `break_glass` it is the one approval that was enough in an emergency.
+    """
 
     action = TenantForeignKey(
         RemediationAction, on_delete=models.PROTECT, related_name="decisions", verbose_name=_("action")
@@ -126,6 +130,14 @@ class Decision(TenantModel):
     reason = models.TextField(_("reason"))
     parameters_sha256 = models.CharField(max_length=64, editable=False)
     decided_at = models.DateTimeField(_("decided"), db_default=Now())
+    break_glass = TenantForeignKey(
+        BreakGlass,
+        on_delete=models.PROTECT,
+        null=True,
+        db_index=False,
+        related_name="decisions",
+        verbose_name=_("break glass"),
+    )
 
     objects: ClassVar[TenantManager["Decision"]] = TenantManager()
 
@@ -134,6 +146,13 @@ class Decision(TenantModel):
         verbose_name_plural = _("decisions")
         base_manager_name = "objects"
         constraints = (models.UniqueConstraint(fields=("tenant", "action", "user"), name="one_decision_per_person"),)
+        indexes = (
+            models.Index(
+                fields=("tenant", "break_glass"),
+                condition=models.Q(break_glass__isnull=False),
+                name="decisions_of_break_glass",
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.answer} {self.action_id}"

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from investigations.models import Device
 from portal.access.exceptions import BadRequest
-from remediation.actions.catalogue import ActionType, Parameter
+from remediation.catalogue import ActionType, Parameter
 
 _SHA1: Final = re.compile(r"[0-9a-f]{40}")
 _MOST_MESSAGES: Final = 100

@@ -3,9 +3,10 @@
 from typing import Self, TypeVar
 
 from django.db import models
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Greatest
 
 from remediation.actions.states import UNSENT_STATES, Answer, State
+from remediation.safeguards.models import ApprovalRule
 
 Row = TypeVar("Row", bound=models.Model, covariant=True)
 
@@ -31,7 +32,10 @@ class ActionQuerySet(models.QuerySet[Row]):
         return self.annotate(is_undone=models.Exists(undo))
 
     def with_approvals(self) -> Self:
-        """Add `approvals_given`: how many people approved exactly this; whether they still may is asked at sending."""
+        """Add `approvals_given`, how many people approved exactly this, and `approvals_needed` by the rule of today.
+
+        Whether they still may, and whether the device is protected by now, is asked at sending.
+        """
         decisions = self.model._meta.get_field("decisions").related_model._base_manager  # type: ignore[union-attr]
         given = (
             decisions.filter(
@@ -44,7 +48,11 @@ class ActionQuerySet(models.QuerySet[Row]):
             .annotate(count=models.Count("*"))
             .values("count")
         )
-        return self.annotate(approvals_given=Coalesce(models.Subquery(given), 0))
+        rule = ApprovalRule._base_manager.filter(tenant=models.OuterRef("tenant"), action_type=models.OuterRef("type"))
+        return self.annotate(
+            approvals_given=Coalesce(models.Subquery(given), 0),
+            approvals_needed=Greatest("required_approvals", models.Subquery(rule.values("approvers"))),
+        )
 
     def for_lists(self) -> Self:
         """Bring along what a list shows, in one query."""

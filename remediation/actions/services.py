@@ -1,6 +1,7 @@
 """What people do with actions: request, approve, reject, cancel, undo, and settle one that needs attention."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +16,9 @@ from portal.access.exceptions import BadRequest, Conflict, Forbidden
 from portal.access.roles import Capability
 from portal.audit.recording import record
 from portal.tenancy.scope import database_now
-from remediation.actions.approvals import count_approvals
+from remediation.actions.approvals import is_approved
 from remediation.actions.bells import ring_after_commit
-from remediation.actions.catalogue import CATALOGUE, REQUESTABLE, WIRED, ActionType, Area
+from remediation.actions.binding import fingerprint
 from remediation.actions.exceptions import IllegalMove
 from remediation.actions.models import Decision, RemediationAction
 from remediation.actions.outcomes import settle_investigations, settle_investigations_of
@@ -25,6 +26,11 @@ from remediation.actions.parameters import check_parameters, describe_target
 from remediation.actions.proposing import SEND_APPROVED_WITHIN, Proposal, propose
 from remediation.actions.states import Answer, Source, State
 from remediation.actions.transitions import lock, move
+from remediation.catalogue import CATALOGUE, REQUESTABLE, WIRED, ActionType, Area
+from remediation.safeguards.break_glass import require_open
+from remediation.safeguards.models import BreakGlass
+from remediation.safeguards.protection import protected_among
+from remediation.safeguards.refusals import refusals_on_record
 
 
 def request_action(
@@ -67,22 +73,48 @@ def request_action(
 def approve_action(action_id: UUID, *, actor: Actor, reason: str) -> RemediationAction:
     """Give one person's approval of exactly this action; with the last one needed it is sent.
 
-    Raises Forbidden for who asked for it, Conflict for a second answer by the same person, IllegalMove when it no
-    longer waits.
+    Raises Forbidden for who asked for it, SecondFactorNeeded for a destructive one without a fresh second factor,
+    Conflict for a second answer by the same person or an action that was edited, IllegalMove when it no longer waits.
+    A refusal goes on record.
     """
     action = lock(action_id)
-    _write_decision(action, Answer.APPROVE, actor=actor, reason=reason)
-    if count_approvals(action) >= action.required_approvals:
-        changes = {"execute_before": Now() + SEND_APPROVED_WITHIN, "not_before": Now()}
-        move(action, State.APPROVED, actor=actor.stamp, reason=reason, changes=changes)
-        settle_investigations_of([action])
-        ring_after_commit("drain", action.tenant_id)
+    with _refusals_of(action, actor):
+        _require_decider(action, actor)
+        if action.kind.is_destructive:
+            actor.require_second_factor()
+        _require_unedited(action)
+        _write_decision(action, Answer.APPROVE, actor=actor, reason=reason)
+    if is_approved(action):
+        _pass_on(action, actor=actor, reason=reason)
+    return action
+
+
+def approve_in_emergency(action_id: UUID, *, actor: Actor, reason: str) -> RemediationAction:
+    """Approve exactly this action alone, one's own too, while one's break-glass use is open; it is sent.
+
+    Raises Forbidden without the right, SecondFactorNeeded without a fresh second factor, Conflict without an open use
+    or for a second answer by the same person, IllegalMove when it no longer waits. A refusal goes on record.
+    """
+    action = lock(action_id)
+    with _refusals_of(action, actor):
+        actor.require(Capability.BREAK_GLASS, action.tenant_id)
+        actor.require_second_factor()
+        _require_unedited(action)
+        use = require_open(action.tenant_id, actor.id)
+        if action.kind.is_destructive and protected_among([action.device_id] if action.device_id else []):
+            raise Conflict(_("This device is protected: it takes two people, in break-glass too."))
+        _write_decision(action, Answer.APPROVE, actor=actor, reason=reason, break_glass=use)
+    _pass_on(action, actor=actor, reason=reason)
     return action
 
 
 def reject_action(action_id: UUID, *, actor: Actor, reason: str) -> RemediationAction:
-    """Reject an action: one rejection ends it, whoever else approved. Raises as approve_action does."""
+    """Reject an action: one rejection ends it, whoever else approved. It takes no second factor.
+
+    Raises Forbidden for who asked for it, Conflict and IllegalMove as approve_action does.
+    """
     action = lock(action_id)
+    _require_decider(action, actor)
     _write_decision(action, Answer.REJECT, actor=actor, reason=reason)
     move(action, State.REJECTED, actor=actor.stamp, reason=reason, changes={"detail": reason})
     settle_investigations_of([action])
@@ -133,13 +165,18 @@ def undo_action(action_id: UUID, *, actor: Actor, reason: str) -> RemediationAct
 
 
 def resolve_action(action_id: UUID, to: State, *, actor: Actor, reason: str) -> RemediationAction:
-    """Say what became of an action that needs attention: it succeeded, it failed, or it is to be sent anew."""
+    """Say what became of an action that needs attention: it succeeded, it failed, or it is to be sent anew.
+
+    Sending a destructive one anew takes a fresh second factor: raises SecondFactorNeeded.
+    """
     action = lock(action_id)
     actor.require(Capability.DECIDE_ACTION, action.tenant_id)
     if action.state != State.NEEDS_ATTENTION:
         raise IllegalMove(_("This action does not wait for anybody's attention."))
     changes: dict[str, Any] = {"detail": reason}
     if to == State.APPROVED:
+        if action.kind.is_destructive:
+            actor.require_second_factor()
         changes |= {"execute_before": Now() + SEND_APPROVED_WITHIN, "not_before": Now(), "unknown_since": None}
         ring_after_commit("drain", action.tenant_id)
     move(action, to, actor=actor.stamp, reason=_stated(reason), changes=changes)
@@ -192,10 +229,38 @@ def _stated(reason: str) -> str:
     return reason.strip()
 
 
-def _write_decision(action: RemediationAction, answer: Answer, *, actor: Actor, reason: str) -> None:
+def _refusals_of(action: RemediationAction, actor: Actor) -> AbstractContextManager[None]:
+    return refusals_on_record(
+        action.tenant_id,
+        "action.approval_refused",
+        object_type="remediation action",
+        object_id=action.pk,
+        actor=actor,
+    )
+
+
+def _require_decider(action: RemediationAction, actor: Actor) -> None:
     actor.require(Capability.DECIDE_ACTION, action.tenant_id)
     if action.requested_by_id == actor.id:
         raise Forbidden(_("You asked for this action yourself; somebody else has to decide."))
+
+
+def _require_unedited(action: RemediationAction) -> None:
+    machine_id = action.device.machine_id if action.device else ""
+    if fingerprint(action.tenant_id, action.type, machine_id, action.parameters) != action.parameters_sha256:
+        raise Conflict(_("What this action does was changed after it was asked for. Reject it, and ask for it anew."))
+
+
+def _pass_on(action: RemediationAction, *, actor: Actor, reason: str) -> None:
+    changes = {"execute_before": Now() + SEND_APPROVED_WITHIN, "not_before": Now()}
+    move(action, State.APPROVED, actor=actor.stamp, reason=reason, changes=changes)
+    settle_investigations_of([action])
+    ring_after_commit("drain", action.tenant_id)
+
+
+def _write_decision(
+    action: RemediationAction, answer: Answer, *, actor: Actor, reason: str, break_glass: BreakGlass | None = None
+) -> None:
     if action.state != State.PENDING_APPROVAL:
         raise IllegalMove(
             _("This action no longer waits for approval: it is “%(state)s”.") % {"state": State(action.state).label}
@@ -211,14 +276,19 @@ def _write_decision(action: RemediationAction, answer: Answer, *, actor: Actor, 
                 answer=answer,
                 reason=_stated(reason),
                 parameters_sha256=action.parameters_sha256,
+                break_glass=break_glass,
             )
     except IntegrityError as error:
         raise Conflict(_("You have already decided about this action; it takes another person.")) from error
     record(
         action.tenant_id,
-        f"action.{answer.value}_given",
+        f"action.{answer.value}_given" if break_glass is None else "action.emergency_approve_given",
         object_type="remediation action",
         object_id=action.pk,
         actor=actor.stamp,
-        data={"reason": reason, "parameters_sha256": action.parameters_sha256},
+        data={
+            "reason": reason,
+            "parameters_sha256": action.parameters_sha256,
+            **({"break_glass": break_glass.pk} if break_glass else {}),
+        },
     )

@@ -18,15 +18,16 @@ from investigations.reading import records_of
 from investigations.services import include_devices
 from investigations.syncing import sync_tenant
 from portal.audit.recording import SYSTEM
+from portal.secrets.exceptions import SecretUnreadable
 from portal.tenancy.models import Tenant
 from portal.tenancy.scope import acting_for
 from remediation.actions import intake
 from remediation.actions.bells import answered, ring
-from remediation.actions.catalogue import CATALOGUE, WIRED, Route
 from remediation.actions.deciding import decide_evidence
 from remediation.actions.execution import finish_here, send, tidy
 from remediation.actions.settling import settle_batch
 from remediation.actions.transitions import Claim, claim
+from remediation.catalogue import CATALOGUE, WIRED, Route
 
 logger = logging.getLogger(__name__)
 
@@ -109,13 +110,13 @@ def _widen(claimed: Claim) -> None:
 
 def _connector_of(tenant_id: UUID) -> Connector | None:
     """Return the tenant's enabled connection, opened, or None; its actions then wait and say so."""
-    with acting_for(tenant_id):
-        row = find_enabled(tenant_id)
-        wanted = row.as_settings() if row else None
-    if wanted is None:
-        return None
     try:
+        with acting_for(tenant_id):
+            row = find_enabled(tenant_id)
+            wanted = row.as_settings() if row else None
+        if wanted is None:
+            return None
         return open_connection(wanted, deadline_seconds=settings.ACTION_DEADLINE_SECONDS)
-    except ValueError as error:  # the sync has put the same words into the connection's health
+    except (SecretUnreadable, ValueError) as error:  # the sync has put the same words into the connection's health
         logger.warning("The connection of tenant %s cannot be used: %s", tenant_id, error)
         return None

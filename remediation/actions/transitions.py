@@ -4,13 +4,14 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
+from uuid_utils.compat import uuid7
 
 from portal.access.roles import Capability, roles_with
 from portal.audit.recording import SYSTEM, ActorStamp, record
@@ -19,6 +20,7 @@ from remediation.actions import approvals
 from remediation.actions.exceptions import IllegalMove, LostClaim
 from remediation.actions.models import RemediationAction
 from remediation.actions.states import MOVES, OPEN_STATES, State
+from remediation.safeguards import caps, freezes
 
 
 def lock(action_id: UUID) -> RemediationAction:
@@ -89,15 +91,23 @@ class Claim:
     sent_at: datetime
 
 
+_TAKE_TURN: Final = f"SELECT {freezes.SHARED_LOCK}, pg_advisory_xact_lock(hashtextextended(%s, 0))"
+
 # Everything that must hold at the moment of sending is inside this one statement, so nothing can change between the
-# check and the claim. On one device an action waits for those of its conflict group that are out, and never overtakes
-# an older one: isolate, then release must not end isolated. Scalar sub-selects, not NOT EXISTS: the planner then keeps
-# walking the index of rows to send.
-_CLAIM = """
+# check and the claim. A type whose hour is full is passed over and keeps no other waiting; what is taken is counted,
+# and not taken if the count is full after all. On one device an action waits for those of its conflict group that are
+# out, and never overtakes an older one: isolate, then release must not end isolated. Scalar sub-selects, not NOT
+# EXISTS: the planner then keeps walking the index of rows to send. OFFSET 0 keeps it from asking for cap and count
+# wherever they are used.
+_CLAIM: Final = f"""
 WITH due AS (
-    SELECT a.id FROM actions_remediationaction a
+    SELECT a.id, a.tenant_id, a.type, hour.cap, hour.used
+    FROM actions_remediationaction a
+    CROSS JOIN LATERAL (SELECT {caps.CAP} AS cap, {caps.USED} AS used OFFSET 0) hour
     WHERE a.tenant_id = %(tenant)s AND a.state = 'approved' AND a.type = ANY (%(types)s::text[])
       AND a.not_before <= now() AND a.execute_before > now()
+      AND (SELECT t.is_active FROM tenancy_tenant t WHERE t.id = a.tenant_id)
+      AND {freezes.COUNT} = 0
       AND (SELECT count(*) FROM actions_remediationaction o
            WHERE o.tenant_id = a.tenant_id AND o.device_id = a.device_id AND o.conflict_group = a.conflict_group
              AND o.conflict_group <> ''
@@ -106,26 +116,29 @@ WITH due AS (
            SELECT count(*) FROM roles_of_person(a.requested_by_id) r WHERE r.tenant_id = a.tenant_id
              AND r.role = ANY (
                  CASE a.required_approvals WHEN 0 THEN %(deciders)s::text[] ELSE %(requesters)s::text[] END)) > 0)
-      AND (a.required_approvals = 0 OR {approvals} >= a.required_approvals)
+      AND {approvals.APPROVED}
+      AND (coalesce(hour.used < hour.cap, true) OR {approvals.PASSES_LIMIT})
     ORDER BY a.priority, a.not_before, a.id
     LIMIT 1 FOR UPDATE OF a SKIP LOCKED
-)
+), counted AS ({caps.COUNT_UP})
 UPDATE actions_remediationaction a
 SET state = 'sending', fence = a.fence + 1, attempt = a.attempt + 1, owner = %(owner)s, sent_at = now(),
     lease_until = now() + make_interval(secs => %(lease)s), changed_at = now(), absent_count = 0, error_code = ''
-FROM due WHERE a.id = due.id AND a.state = 'approved'
+FROM due WHERE a.id = due.id AND a.state = 'approved' AND (due.cap IS NULL OR (SELECT count(*) FROM counted) = 1)
 RETURNING a.id, a.fence, a.type, a.parameters, a.parameters_sha256, a.reason, a.sent_at, a.target,
     (SELECT d.machine_id FROM investigations_device d WHERE d.tenant_id = a.tenant_id AND d.id = a.device_id)
-""".replace("{approvals}", approvals.COUNT)
+"""  # noqa: S608 our own constants
 
 
 def claim(tenant_id: UUID, *, owner: str, types: Collection[str]) -> Claim | None:
     """Take the tenant's next action to send, or return None. Its own short transaction, committed before any send.
 
-    Claims of one tenant take turns: the lock is a statement of its own, so that the claim's snapshot comes after it.
+    Claims of one tenant take turns, and none goes on beside a freeze that is being made: the locks are a statement of
+    their own, so that the claim's snapshot comes after them. The shared one comes first: who holds a tenant's turn
+    never waits for a freeze.
     """
     with acting_for(tenant_id), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"claim:{tenant_id}"])
+        cursor.execute(_TAKE_TURN, [f"claim:{tenant_id}"])
         cursor.execute(
             _CLAIM,
             {
@@ -133,8 +146,11 @@ def claim(tenant_id: UUID, *, owner: str, types: Collection[str]) -> Claim | Non
                 "types": sorted(types),
                 "owner": owner,
                 "lease": settings.ACTION_LEASE_SECONDS,
-                "deciders": roles_with(Capability.DECIDE_ACTION),
+                **approvals.sql_parameters(),
                 "requesters": roles_with(Capability.REQUEST_ACTION),
+                "routes": freezes.ROUTES,
+                "caps": caps.DEFAULTS,
+                "use": uuid7(),
             },
         )
         row = cursor.fetchone()

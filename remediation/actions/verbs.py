@@ -12,16 +12,23 @@ from django.utils.translation import gettext_lazy
 from portal.access.actors import Actor
 from portal.access.roles import Capability
 from remediation.actions import services
+from remediation.actions.approvals import count_approvals, count_needed
 from remediation.actions.effects import can_be_undone
 from remediation.actions.models import RemediationAction
-from remediation.actions.states import Answer, State
+from remediation.actions.states import State
+from remediation.safeguards.break_glass import find_open
+from remediation.safeguards.freezes import describe, holding
 
 Run = Callable[[UUID, Actor, str], RemediationAction]
 
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """One thing to do with actions in one of `states`. `tells_effect` when something happens to a device or mail."""
+    """One thing to do with actions in one of `states`. `tells_effect` when something happens to a device or mail.
+
+    `is_for_one` when it is never done to several at once; `sends` when it can let an action go, which takes a fresh
+    second factor for a destructive one.
+    """
 
     name: str
     label: Promise
@@ -31,6 +38,8 @@ class Verb:
     states: frozenset[State]
     run: Run
     tells_effect: bool = False
+    is_for_one: bool = False
+    sends: bool = False
 
 
 _WAITS: Final = frozenset({State.PENDING_APPROVAL})
@@ -46,6 +55,13 @@ _VERBS: Final = (
         "approve", gettext_lazy("Approve"), gettext_lazy("Approve?"), gettext_lazy("Approve"),
         gettext_lazy("Approved"), _WAITS,
         lambda key, actor, reason: services.approve_action(key, actor=actor, reason=reason), tells_effect=True,
+        sends=True,
+    ),
+    Verb(
+        "break_glass", gettext_lazy("Approve in break-glass"), gettext_lazy("Approve alone, in break-glass?"),
+        gettext_lazy("Approve and send"), gettext_lazy("Approved in break-glass"), _WAITS,
+        lambda key, actor, reason: services.approve_in_emergency(key, actor=actor, reason=reason), tells_effect=True,
+        is_for_one=True, sends=True,
     ),
     Verb(
         "reject", gettext_lazy("Reject"), gettext_lazy("Reject?"), gettext_lazy("Reject"),
@@ -74,7 +90,7 @@ _VERBS: Final = (
     Verb(
         "send_again", gettext_lazy("Send again"), gettext_lazy("Send once more?"),
         gettext_lazy("Send again"), gettext_lazy("Will be sent again"), _ATTENTION, _resolve(State.APPROVED),
-        tells_effect=True,
+        tells_effect=True, sends=True,
     ),
 )  # fmt: skip
 
@@ -88,6 +104,8 @@ def offered(action: RemediationAction, actor: Actor) -> list[Verb]:
 
 def _makes_sense(verb: Verb, action: RemediationAction, actor: Actor) -> bool:
     is_own = action.requested_by_id == actor.id
+    if verb.name == "break_glass":
+        return _has_emergency(action, actor)
     if verb.name == "cancel":
         return is_own or (action.state == State.APPROVED and actor.may(Capability.DECIDE_ACTION, action.tenant_id))
     if not actor.may(Capability.DECIDE_ACTION, action.tenant_id):
@@ -99,16 +117,30 @@ def _makes_sense(verb: Verb, action: RemediationAction, actor: Actor) -> bool:
     return True
 
 
+def _has_emergency(action: RemediationAction, actor: Actor) -> bool:
+    return actor.may(Capability.BREAK_GLASS, action.tenant_id) and find_open(action.tenant_id, actor.id) is not None
+
+
 def say_result(verb: Verb, action: RemediationAction) -> str:
     """Return one line about what came of the verb."""
     words = {"done": verb.done, "action": action.kind.label, "target": action.target}
     if verb.name == "approve" and action.state == State.PENDING_APPROVAL:
-        given = action.decisions.filter(answer=Answer.APPROVE, parameters_sha256=action.parameters_sha256).count()
         return _(
             "Your approval is on record, %(given)d of %(needed)d: %(action)s · %(target)s. It waits for another."
         ) % {
             **words,
-            "given": given,
-            "needed": action.required_approvals,
+            "given": count_approvals(action),
+            "needed": count_needed(action),
         }
-    return _("%(done)s: %(action)s · %(target)s") % words
+    told = _("%(done)s: %(action)s · %(target)s") % words
+    frozen = say_frozen(action.tenant_id, action.type) if verb.sends else ""
+    return f"{told}. {frozen}" if frozen else told
+
+
+def say_frozen(tenant_id: UUID, action_type: str) -> str:
+    """Say that sending is stopped for this type of action, "" where it is not: approving is allowed, and it waits."""
+    found = holding(tenant_id, action_type)
+    if found is None:
+        return ""
+    words = _("Sending is frozen (%(what)s): what is approved waits, and lapses if the freeze outlasts it.")
+    return words % {"what": describe(found)}

@@ -1,10 +1,11 @@
 """What both tabs of the Action center share: the action's page, and deciding on one or many with a reason."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -16,18 +17,21 @@ from django.utils.translation import gettext_lazy, ngettext
 from investigations.admin.showing import evidence_rows, link_to_investigation
 from investigations.models import Evidence
 from portal.access.display import NOTHING, labelled, link_to, show_age, show_time
-from portal.access.exceptions import Refusal
+from portal.access.exceptions import Refusal, SecondFactorNeeded
 from portal.access.roles import Capability
 from portal.access.scoped_admin import ReadOnlyAdmin, Section, WordFilter, actor_of, events_of
+from portal.access.sign_in.second_factor import kept_reason
 from portal.tenancy.scope import acting_for
 from remediation.actions.admin import columns
-from remediation.actions.approvals import count_approvals
-from remediation.actions.catalogue import CATALOGUE, WIRED
+from remediation.actions.approvals import count_approvals, count_needed
 from remediation.actions.effects import describe_effect, describe_undo
 from remediation.actions.forms import ReasonForm
 from remediation.actions.models import RemediationAction
 from remediation.actions.states import State
-from remediation.actions.verbs import VERBS, Verb, offered, say_result
+from remediation.actions.verbs import VERBS, Verb, offered, say_frozen, say_result
+from remediation.actions.waiting import describe_wait
+from remediation.catalogue import CATALOGUE, WIRED
+from remediation.safeguards.protection import find_protection
 
 MOST_AT_ONCE = 100
 """Actions decided on one page: more than a person can look through is not a decision."""
@@ -106,7 +110,9 @@ class ActionCenterAdmin(ReadOnlyAdmin):
         chosen = list(self._chosen(request, wanted))
         if not chosen:
             raise Http404
-        form = ReasonForm(request.POST if request.method == "POST" else None)
+        if verb.is_for_one and len(set(wanted)) > 1:
+            raise PermissionDenied
+        form = ReasonForm(request.POST if request.method == "POST" else None, initial={"reason": kept_reason(request)})
         if request.method != "POST" or not form.is_valid():
             return self.ask(request, verb, chosen, form)
         if missing := len(set(wanted)) - len(chosen):
@@ -118,20 +124,29 @@ class ActionCenterAdmin(ReadOnlyAdmin):
     def ask(
         self, request: HttpRequest, verb: Verb, chosen: Sequence[RemediationAction], form: ReasonForm
     ) -> HttpResponse:
-        """Show what the verb would do to each action, and the form for the reason."""
+        """Show what the verb would do to each action, and the form for the reason.
+
+        Raises SecondFactorNeeded where that would be needed in the end, so that nobody types a reason for nothing.
+        """
+        if verb.sends and any(action.kind.is_destructive for action in chosen):
+            actor_of(request).require_second_factor()
+        held = {(action.tenant_id, action.type) for action in chosen} if verb.sends else set()
+        frozen = {key: say_frozen(*key) for key in held}
         context = {
             **self.admin_site.each_context(request),
             "title": verb.question,
             "opts": self.opts,
             "verb": verb,
             "form": form,
-            "items": [self._told(verb, action) for action in chosen],
+            "back_url": self._after(chosen[0] if len(chosen) == 1 else None),
+            "items": [self._told(verb, action, frozen) for action in chosen],
             "decide_url": reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_decide", args=[verb.name]),
         }
         return TemplateResponse(request, self.confirm_template, context)
 
-    def _told(self, verb: Verb, action: RemediationAction) -> dict[str, Any]:
+    def _told(self, verb: Verb, action: RemediationAction, frozen: Mapping[tuple[UUID, str], str]) -> dict[str, Any]:
         kind = action.kind
+        needed = count_needed(action) if verb.name == "approve" else 0
         effect = describe_effect(action) if verb.tells_effect else ""
         if verb.name == "undo" and kind.inverse:
             effect = describe_undo(kind)
@@ -141,7 +156,9 @@ class ActionCenterAdmin(ReadOnlyAdmin):
             "effect": effect,
             "undo": describe_undo(kind) if verb.tells_effect else "",
             "is_final": verb.tells_effect and not kind.inverse,
-            "needs": action.required_approvals if verb.name == "approve" and action.required_approvals > 1 else 0,
+            "needs": needed if needed > 1 else 0,
+            "is_last": needed > 1 and count_approvals(action) == needed - 1,
+            "frozen": frozen.get((action.tenant_id, action.type), ""),
         }
 
     def _chosen(self, request: HttpRequest, wanted: Iterable[str]) -> models.QuerySet:
@@ -160,6 +177,8 @@ class ActionCenterAdmin(ReadOnlyAdmin):
         try:
             with acting_for(action.tenant_id):
                 result = verb.run(action.pk, actor_of(request), reason)
+        except SecondFactorNeeded:
+            raise
         except Refusal as refusal:
             words = _("%(action)s · %(target)s: %(refusal)s")
             self.message_user(
@@ -211,21 +230,39 @@ class ActionCenterAdmin(ReadOnlyAdmin):
     def detail_context(self, request: HttpRequest, row: RemediationAction) -> dict[str, Any]:
         """Return what can be done with it, who decided, what it rests on, and its history."""
         actor = actor_of(request)
+        verbs = offered(row, actor)
+        is_own = row.requested_by_id == actor.id and row.state == State.PENDING_APPROVAL
         return {
             "title": row.kind.label,
             "verbs": [
                 (verb, reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_decide", args=[verb.name]))
-                for verb in offered(row, actor)
+                for verb in verbs
             ],
             "state": columns.show_state(row),
-            "is_own": row.requested_by_id == actor.id and row.state == State.PENDING_APPROVAL,
+            "is_own": is_own and VERBS["break_glass"] not in verbs,
             "effect": describe_effect(row),
             "undo": describe_undo(row.kind),
+            "notes": _notes(row),
             "decisions": [(decision, show_time(decision.decided_at)) for decision in row.decisions.all()],
             "evidence": evidence_rows(Evidence.objects.filter(action_links__action=row)),
             "undone_by": [(url_of(undo), undo, columns.show_state(undo)) for undo in row.undone_by.order_by("id")],
             "events": events_of(row.pk),
         }
+
+
+def _notes(row: RemediationAction) -> list[str]:
+    """Say what keeps an action from being sent, or would once it is approved."""
+    frozen = say_frozen(row.tenant_id, row.type) if row.state == State.PENDING_APPROVAL else ""
+    return [note for note in (frozen, _shield(row), describe_wait(row)) if note]
+
+
+def _shield(row: RemediationAction) -> str:
+    """Say that what waits for approval would harm a protected device."""
+    if row.state != State.PENDING_APPROVAL or not row.kind.is_destructive or row.device_id is None:
+        return ""
+    found = find_protection(row.device_id)
+    words = _("The device is protected, so two people have to approve this: “%(reason)s”")
+    return words % {"reason": found.reason} if found else ""
 
 
 def url_of(action: RemediationAction) -> str:
@@ -265,7 +302,9 @@ def _parameter(value: Any) -> Any:
 
 
 def _where(row: RemediationAction) -> list[tuple[Any, Any]]:
-    approvals = _("%(given)d of %(needed)d") % {"given": count_approvals(row), "needed": row.required_approvals}
+    approvals = _("%(given)d of %(needed)d") % {"given": count_approvals(row), "needed": count_needed(row)}
+    if any(decision.break_glass_id for decision in row.decisions.all()):
+        approvals = _("%(approvals)s, and one alone in break-glass") % {"approvals": approvals}
     facts: list[tuple[Any, Any]] = [
         (gettext_lazy("State"), columns.show_state(row)),
         (gettext_lazy("Approvals"), approvals if row.required_approvals else _("None needed")),

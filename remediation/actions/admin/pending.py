@@ -61,7 +61,7 @@ class PendingActionAdmin(ActionCenterAdmin):
     @admin.display(description=gettext_lazy("approvals"))
     def approvals(self, row: Any) -> str:
         """Show how many people have approved, of how many needed."""
-        words = _("%(given)d of %(needed)d") % {"given": row.approvals_given, "needed": row.required_approvals}
+        words = _("%(given)d of %(needed)d") % {"given": row.approvals_given, "needed": row.approvals_needed}
         return labelled(_("Approvals"), words)
 
     @admin.display(description=gettext_lazy("waiting since"), ordering="id")

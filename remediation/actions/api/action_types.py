@@ -7,7 +7,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from portal.api.permissions import SignedIn
-from remediation.actions.catalogue import CATALOGUE, REQUESTABLE, ActionType, Area, Route
+from remediation.catalogue import CATALOGUE, REQUESTABLE, ActionType, Area, Route
 
 
 class ParameterSerializer(serializers.Serializer):
@@ -28,6 +28,7 @@ class ActionTypeSerializer(serializers.Serializer):
     parameters = ParameterSerializer(many=True)
     inverse = serializers.CharField(allow_blank=True)
     approvers = serializers.IntegerField()
+    hourly_cap = serializers.IntegerField(allow_null=True, help_text="How many are sent an hour at most, by default.")
     repeat_is_harmless = serializers.BooleanField(help_text="Whether it may be sent again after a doubt was resolved.")
     is_wired = serializers.BooleanField(help_text="Whether it can be carried out yet.")
     is_requestable = serializers.SerializerMethodField(help_text="Whether a person may ask for it today.")

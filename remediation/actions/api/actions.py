@@ -5,7 +5,6 @@ from collections.abc import Callable
 from django.db.models import QuerySet
 from django_filters.rest_framework import (
     ChoiceFilter,
-    IsoDateTimeFromToRangeFilter,
     MultipleChoiceFilter,
     UUIDFilter,
 )
@@ -15,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from portal.api.fields import ReasonSerializer
-from portal.api.filters import TenantFilterSet
+from portal.api.filters import MomentRangeFilter, TenantFilterSet
 from portal.api.idempotency import replayable
 from portal.api.viewsets import ReadingViewSet
 from remediation.actions import services
@@ -25,10 +24,10 @@ from remediation.actions.api.serializers import (
     RequestActionSerializer,
     ResolveActionSerializer,
 )
-from remediation.actions.catalogue import CHOICES
 from remediation.actions.models import RemediationAction
 from remediation.actions.querysets import ActionQuerySet
 from remediation.actions.states import Source, State
+from remediation.catalogue import CHOICES
 
 TABS = [("pending", "Pending"), ("history", "History")]
 
@@ -43,7 +42,7 @@ class ActionFilterSet(TenantFilterSet):
     investigation = UUIDFilter(field_name="investigation_id", label="Actions of one investigation, by its id.")
     evidence = UUIDFilter(field_name="evidence_links__evidence_id", label="Actions that answer one piece of evidence.")
     source = ChoiceFilter(choices=Source.choices)
-    created = IsoDateTimeFromToRangeFilter(field_name="created_at", label="Between two moments (ISO 8601).")
+    created = MomentRangeFilter(field_name="created_at", label="Between two moments (ISO 8601).")
     requested_by = UUIDFilter(field_name="requested_by_id", label="Asked for by this person, by their id.")
 
     class Meta:
@@ -112,8 +111,19 @@ class ActionViewSet(ReadingViewSet):
     @action(detail=True, methods=["post"])
     @replayable
     def approve(self, request: Request, pk: str) -> Response:
-        """Approve exactly this action. Never your own, and never with an API key; with the last approval it is sent."""
+        """Approve exactly this action; with the last approval it is sent.
+
+        Never your own, and never with an API key. What cuts off, stops or deletes takes a second factor shown within
+        the last five minutes.
+        """
         return self._carry_out(services.approve_action)
+
+    @extend_schema(request=ReasonSerializer, responses=ActionDetailSerializer)
+    @action(detail=True, methods=["post"], url_path="break-glass")
+    @replayable
+    def break_glass(self, request: Request, pk: str) -> Response:
+        """Approve exactly this action alone, while your break-glass use of its tenant is open; it is sent."""
+        return self._carry_out(services.approve_in_emergency)
 
     @extend_schema(request=ReasonSerializer, responses=ActionDetailSerializer)
     @action(detail=True, methods=["post"])

@@ -10,10 +10,11 @@ from investigations.models import Device
 from portal.api.fields import NOT_YOURS, PersonSerializer, ReasonSerializer, RowField
 from portal.tenancy.models import Tenant
 from remediation.actions import services
-from remediation.actions.approvals import count_approvals
-from remediation.actions.catalogue import CHOICES
+from remediation.actions.approvals import count_approvals, count_needed
 from remediation.actions.models import Decision, RemediationAction
 from remediation.actions.states import State
+from remediation.actions.waiting import describe_wait
+from remediation.catalogue import CHOICES
 
 _FIELDS: tuple[str, ...] = (
     "id",
@@ -81,14 +82,26 @@ class DecisionSerializer(serializers.ModelSerializer):
 class ActionDetailSerializer(ActionSerializer):
     """An action with its decisions, its evidence and what undoes it."""
 
+    waits_for = serializers.SerializerMethodField(
+        help_text="What holds an approved action back, in words: a freeze, the hour's limit, a protected device."
+    )
+    needed_approvals = serializers.SerializerMethodField(help_text="How many approvals it needs by today's rules.")
     given_approvals = serializers.SerializerMethodField(help_text="How many approvals count today.")
     decisions = DecisionSerializer(many=True, read_only=True)
     evidence = serializers.SerializerMethodField(help_text="The evidence it answers, by id.")
     undone_by = serializers.SerializerMethodField(help_text="The action that undoes it, under way or done, by id.")
 
     class Meta(ActionSerializer.Meta):
-        fields = (*_FIELDS, "given_approvals", "decisions", "evidence", "undone_by")
+        fields = (*_FIELDS, "waits_for", "needed_approvals", "given_approvals", "decisions", "evidence", "undone_by")
         read_only_fields = fields
+
+    def get_waits_for(self, action: RemediationAction) -> str:
+        """Return what holds it back, "" where nothing does."""
+        return describe_wait(action)
+
+    def get_needed_approvals(self, action: RemediationAction) -> int:
+        """Return how many approvals it needs today, 0 where nobody is asked."""
+        return count_needed(action)
 
     def get_given_approvals(self, action: RemediationAction) -> int:
         """Return how many approvals count today."""

@@ -13,10 +13,10 @@ from portal.access.models import User
 from portal.audit.models import AuditEvent
 from portal.tenancy.models import Tenant
 from portal.tenancy.scope import acting_for
-from remediation.actions.catalogue import CATALOGUE
 from remediation.actions.effects import EFFECTS
 from remediation.actions.models import Decision, RemediationAction
 from remediation.actions.states import State
+from remediation.catalogue import CATALOGUE
 from tests.factories import make_device, make_pending_action
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def test_rejecting_many_says_what_came_of_each(
     assert (state_of(pending), state_of(own)) == (State.REJECTED, State.PENDING_APPROVAL)
 
 
-def test_a_refused_item_leaves_no_trace_in_the_history(
+def test_a_refused_item_leaves_the_refusal_alone_in_the_history(
     acme: Tenant, pending: RemediationAction, bob: User, browse: Callable[[User], Client]
 ) -> None:
     decide(browse(bob), "reject", pending)
@@ -99,7 +99,7 @@ def test_a_refused_item_leaves_no_trace_in_the_history(
     assert "no longer waits for approval: it is “Rejected”" in told(answer)[0]
     with acting_for(acme.id):
         verbs = list(AuditEvent.objects.filter(object_id=pending.pk).order_by("seq").values_list("verb", flat=True))
-    assert verbs == ["action.created", "action.reject_given", "action.rejected"]
+    assert verbs == ["action.created", "action.reject_given", "action.rejected", "action.approval_refused"]
 
 
 def test_the_second_approval_sends_what_takes_two(

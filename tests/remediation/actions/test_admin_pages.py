@@ -67,7 +67,7 @@ def test_every_page_opens_and_holds_to_the_content_security_policy(
               for verb in ("approve", "reject")]  # fmt: skip
     pages += [reverse("admin:investigations_investigation_stop", args=[rows["investigations_investigation"].pk])]
     answers = [client.get(page) for page in pages] + [browse(pia).get(page) for page in [*lists(), "/admin/"]]
-    answers += [browse(pia).get(reverse("admin:access_user_add")), Client().get(reverse("admin:login"))]
+    answers += [browse(pia).get(reverse("admin:access_user_add")), Client().get("/accounts/login/")]
     answers += [client.get(f"/admin/actions/pendingaction/{uuid7()}/change/")]
     for answer in answers:
         assert answer.status_code == (404 if answer is answers[-1] else 200), answer.request["PATH_INFO"]
@@ -138,28 +138,17 @@ def test_a_reader_reads_all_and_changes_nothing(
     assert client.get("/admin/access/tenantmembership/").status_code == 403
 
 
-def test_a_service_account_cannot_sign_in_and_the_sign_in_is_by_email(db: None) -> None:
-    User.objects.create_user("ann@acme.example", "correct horse battery")
-    User.objects.create_user("robot@acme.example", "correct horse battery", is_service_account=True)
-    robot = Client().post("/admin/login/", {"username": "robot@acme.example", "password": "correct horse battery"})
-    assert robot.status_code == 200
-    ann = Client().post(
-        "/admin/login/?next=/admin/", {"username": "ANN@acme.example", "password": "correct horse battery"}
-    )
-    assert ann.status_code == 302
-
-
 @pytest.mark.parametrize(
     ("page", "most"),
     [
-        ("actions_pendingaction", 14),
-        ("actions_historyaction", 14),
-        ("investigations_investigation", 10),
-        ("investigations_alert", 10),
-        ("investigations_device", 10),
-        ("investigations_devicegroup", 10),
-        ("audit_auditevent", 10),
-        ("tenancy_tenant", 10),
+        ("actions_pendingaction", 15),
+        ("actions_historyaction", 15),
+        ("investigations_investigation", 12),
+        ("investigations_alert", 12),
+        ("investigations_device", 12),
+        ("investigations_devicegroup", 12),
+        ("audit_auditevent", 13),
+        ("tenancy_tenant", 12),
     ],
 )
 def test_a_list_costs_the_same_queries_whatever_its_length(

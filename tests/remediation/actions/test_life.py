@@ -18,12 +18,12 @@ from portal.audit.models import AuditEvent
 from portal.tenancy.models import Tenant
 from portal.tenancy.scope import acting_for
 from remediation.actions import services, tasks
-from remediation.actions.catalogue import WIRED
 from remediation.actions.exceptions import IllegalMove
 from remediation.actions.execution import send
 from remediation.actions.models import RemediationAction
 from remediation.actions.states import MOVES, State
 from remediation.actions.transitions import claim
+from remediation.catalogue import WIRED
 from tests.factories import make_device, make_pending_action
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.process]

@@ -1,0 +1,16 @@
+"""Pages of the safeguards."""
+
+from remediation.safeguards.admin.break_glass import BreakGlassAdmin
+from remediation.safeguards.admin.caps import HourlyCapAdmin
+from remediation.safeguards.admin.changes import GuardedChangeAdmin
+from remediation.safeguards.admin.protection import DeviceAdmin, ProtectedDeviceAdmin
+from remediation.safeguards.admin.rules import ApprovalRuleAdmin
+
+__all__ = [
+    "ApprovalRuleAdmin",
+    "BreakGlassAdmin",
+    "DeviceAdmin",
+    "GuardedChangeAdmin",
+    "HourlyCapAdmin",
+    "ProtectedDeviceAdmin",
+]

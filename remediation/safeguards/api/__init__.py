@@ -1,0 +1,1 @@
+"""The safeguards in the API."""
