@@ -1,0 +1,259 @@
+"""Every route the URL resolver knows, and the table of what each one's path names.
+
+A new route fails the matrix until it has its line here.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from connectors.models import Connection
+from investigations.models import Alert, Device, DeviceGroup, Evidence, Investigation
+from portal.access.models import ApiKey, ProviderMembership, ServiceAccount, TenantMembership, User
+from portal.access.sign_in.models import IdentityProvider
+from portal.audit.models import AuditEvent
+from portal.tenancy.models import Tenant, TenantGroup
+from remediation.actions.models import HistoryAction, PendingAction, RemediationAction
+from remediation.safeguards.models import ApprovalRule, BreakGlass, Freeze, GuardedChange, HourlyCap, ProtectedDevice
+from tests.isolation.world import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A route as the matrix asks for it: `path` with {id} where a row is named, and which kind of row that is.
+
+    `body` is what a POST there takes, so that it gets as far as it can.
+    """
+
+    path: str
+    kind: Model | None = None
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def row(self) -> Model:
+        """The kind of row it names; only where it names one."""
+        assert self.kind is not None
+        return self.kind
+
+    def at(self, identifier: object) -> str:
+        """Return the path for one row."""
+        return "/" + self.path.replace("{id}", str(identifier))
+
+
+REASON = {"reason": "Because the matrix asks."}
+
+REVIEW = {"review": "We looked at what was done and why, and found it right."}
+
+ADMIN_PAGES: dict[str, Model] = {
+    "access/apikey": ApiKey,
+    "access/providermembership": ProviderMembership,
+    "access/serviceaccount": ServiceAccount,
+    "access/tenantmembership": TenantMembership,
+    "access/user": User,
+    "actions/historyaction": HistoryAction,
+    "actions/pendingaction": PendingAction,
+    "audit/auditevent": AuditEvent,
+    "connectors/connection": Connection,
+    "investigations/alert": Alert,
+    "investigations/device": Device,
+    "investigations/devicegroup": DeviceGroup,
+    "investigations/investigation": Investigation,
+    "safeguards/approvalrule": ApprovalRule,
+    "safeguards/breakglass": BreakGlass,
+    "safeguards/freeze": Freeze,
+    "safeguards/guardedchange": GuardedChange,
+    "safeguards/hourlycap": HourlyCap,
+    "safeguards/protecteddevice": ProtectedDevice,
+    "sign_in/identityprovider": IdentityProvider,
+    "tenancy/tenant": Tenant,
+    "tenancy/tenantgroup": TenantGroup,
+}
+"""Admin pages by app and model, each with Django's stock routes."""
+
+ADMIN_VERBS = (
+    "access/apikey/<path:object_id>/revoke",
+    "access/apikey/<path:object_id>/rotate",
+    "access/serviceaccount/<path:object_id>/deactivate",
+    "access/serviceaccount/<path:object_id>/reactivate",
+    "access/user/<path:object_id>/deactivate",
+    "access/user/<path:object_id>/invite",
+    "access/user/<path:object_id>/reactivate",
+    "tenancy/tenant/<path:object_id>/deactivate",
+    "tenancy/tenant/<path:object_id>/reactivate",
+)
+"""Pages where a verb about one row is confirmed."""
+
+ROWS: dict[str, Model] = {
+    "actions": RemediationAction,
+    "alerts": Alert,
+    "api-keys": ApiKey,
+    "approval-rules": Tenant,
+    "audit-events": AuditEvent,
+    "break-glass": BreakGlass,
+    "connections": Connection,
+    "device-groups": DeviceGroup,
+    "devices": Device,
+    "evidence": Evidence,
+    "freezes": Freeze,
+    "guarded-changes": GuardedChange,
+    "hourly-limits": HourlyCap,
+    "identity-providers": IdentityProvider,
+    "investigations": Investigation,
+    "members": TenantMembership,
+    "protected-devices": ProtectedDevice,
+    "provider-memberships": ProviderMembership,
+    "service-accounts": ServiceAccount,
+    "tenant-groups": TenantGroup,
+    "tenants": Tenant,
+    "users": User,
+}
+"""API resources with a list and a page for each row."""
+
+VERBS: dict[str, Mapping[str, Any]] = {
+    "actions/<uuid:pk>/approve": REASON,
+    "actions/<uuid:pk>/break-glass": REASON,
+    "actions/<uuid:pk>/cancel": REASON,
+    "actions/<uuid:pk>/reject": REASON,
+    "actions/<uuid:pk>/resolve": {**REASON, "outcome": "succeeded"},
+    "actions/<uuid:pk>/undo": REASON,
+    "api-keys/<uuid:pk>/revoke": {},
+    "api-keys/<uuid:pk>/rotate": {"days": 1},
+    "break-glass/<uuid:pk>/review": REVIEW,
+    "connections/<uuid:pk>/set-client-secret": {"client_secret": "not-a-secret"},
+    "guarded-changes/<uuid:pk>/confirm": REASON,
+    "guarded-changes/<uuid:pk>/reject": REASON,
+    "guarded-changes/<uuid:pk>/withdraw": REASON,
+    "investigations/<uuid:pk>/stop": REASON,
+    "service-accounts/<uuid:pk>/deactivate": {},
+    "service-accounts/<uuid:pk>/reactivate": {},
+    "tenant-groups/<uuid:pk>/add-tenants": {},
+    "tenant-groups/<uuid:pk>/remove-tenants": {},
+    "tenants/<uuid:pk>/deactivate": {},
+    "tenants/<uuid:pk>/reactivate": {},
+    "users/<uuid:pk>/deactivate": {},
+    "users/<uuid:pk>/invite": {},
+    "users/<uuid:pk>/reactivate": {},
+}
+"""Verbs of API resources, with a body each accepts."""
+
+ACCOUNT_PAGES = (
+    "2fa/",
+    "2fa/app/activate/",
+    "2fa/app/deactivate/",
+    "2fa/authenticate/",
+    "2fa/keys/",
+    "2fa/keys/add/",
+    "2fa/keys/reauthenticate/",
+    "2fa/reauthenticate/",
+    "2fa/recovery-codes/",
+    "2fa/recovery-codes/download/",
+    "2fa/recovery-codes/generate/",
+    "login/",
+    "logout/",
+    "logout/everywhere/",
+    "organisation/",
+    "organisations/",
+    "password/change/",
+    "password/reset/",
+    "password/reset/done/",
+    "password/reset/sent/",
+    "reauthenticate/",
+)
+"""Pages under accounts/ that name no row."""
+
+OTHERS: dict[str, Place] = {
+    "": Place(""),
+    "accounts/2fa/keys/<int:pk>/edit/": Place("accounts/2fa/keys/{id}/edit/", Authenticator, {"name": "Matrix"}),
+    "accounts/2fa/keys/<int:pk>/remove/": Place("accounts/2fa/keys/{id}/remove/", Authenticator),
+    "accounts/organisation/<slug:provider_id>/callback/": Place("accounts/organisation/nobody/callback/"),
+    "accounts/organisations/<int:key>/unlink/": Place("accounts/organisations/{id}/unlink/", SocialAccount),
+    "accounts/password/reset/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>[0-9A-Za-z-]+)/": Place("accounts/password/reset/1-a/"),
+    "accounts/welcome/<str:token>/": Place("accounts/welcome/no-such-token/"),
+    "admin/": Place("admin/"),
+    "admin/login/": Place("admin/login/"),
+    "admin/logout/": Place("admin/logout/"),
+    "admin/password_change/": Place("admin/password_change/"),
+    "admin/autocomplete/": Place("admin/autocomplete/"),
+    "admin/jsi18n/": Place("admin/jsi18n/"),
+    "admin/(?P<app_label>)/": Place("admin/investigations/"),
+    "admin/(?P<url>.*)": Place("admin/no/such/page/"),
+    "admin/actions/historyaction/decide/<str:verb_name>/": Place(
+        "admin/actions/historyaction/decide/undo/?id={id}", HistoryAction
+    ),
+    "admin/actions/pendingaction/decide/<str:verb_name>/": Place(
+        "admin/actions/pendingaction/decide/approve/?id={id}", PendingAction
+    ),
+    "admin/investigations/device/<uuid:object_id>/protect/": Place(
+        "admin/investigations/device/{id}/protect/", Device, REASON
+    ),
+    "admin/investigations/investigation/<path:object_id>/stop/": Place(
+        "admin/investigations/investigation/{id}/stop/", Investigation, REASON
+    ),
+    "admin/safeguards/approvalrule/<uuid:tenant_id>/<slug:action_type>/ask/": Place(
+        "admin/safeguards/approvalrule/{id}/isolate_device/ask/", Tenant, {**REASON, "approvers": 2}
+    ),
+    "admin/safeguards/breakglass/<uuid:object_id>/review/": Place(
+        "admin/safeguards/breakglass/{id}/review/", BreakGlass, REVIEW
+    ),
+    "admin/safeguards/freeze/<uuid:object_id>/lift/": Place("admin/safeguards/freeze/{id}/lift/", Freeze, REASON),
+    "admin/safeguards/guardedchange/<uuid:object_id>/<slug:verb_name>/decide/": Place(
+        "admin/safeguards/guardedchange/{id}/confirm/decide/", GuardedChange, REASON
+    ),
+    "admin/safeguards/hourlycap/<uuid:tenant_id>/<slug:action_type>/ask/": Place(
+        "admin/safeguards/hourlycap/{id}/isolate_device/ask/", Tenant, {**REASON, "cap": 2}
+    ),
+    "admin/safeguards/protecteddevice/<uuid:object_id>/unprotect/": Place(
+        "admin/safeguards/protecteddevice/{id}/unprotect/", ProtectedDevice, REASON
+    ),
+    "api/v1/schema/": Place("api/v1/schema/"),
+    "api/v1/me/": Place("api/v1/me/"),
+    "api/v1/action-types/": Place("api/v1/action-types/"),
+    "api(/|)": Place("api/no/such/path/"),
+}
+"""Everything else, by pattern."""
+
+STOCK = ("", "add/", "<path:object_id>/history/", "<path:object_id>/delete/", "<path:object_id>/change/")
+
+
+def places() -> dict[str, Place]:
+    """Return the whole table: the place of every pattern."""
+    table = OTHERS | {f"accounts/{page}": Place(f"accounts/{page}") for page in ACCOUNT_PAGES}
+    for page, kind in ADMIN_PAGES.items():
+        for tail in (*STOCK, "<path:object_id>/"):
+            has_row = "object_id" in tail
+            path = f"admin/{page}/{tail.replace('<path:object_id>', '{id}')}"
+            body: Mapping[str, Any] = {"post": "yes"} if "delete" in tail else {}
+            table[f"admin/{page}/{tail}"] = Place(path, kind if has_row else None, body)
+    for verb in ADMIN_VERBS:
+        path = f"admin/{verb.replace('<path:object_id>', '{id}')}/"
+        table[f"admin/{verb}/"] = Place(path, ADMIN_PAGES[verb.partition("/<")[0]], REASON)
+    for name, kind in ROWS.items():
+        table[f"api/v1/{name}/"] = Place(f"api/v1/{name}/")
+        table[f"api/v1/{name}/<uuid:pk>/"] = Place(f"api/v1/{name}/{{id}}/", kind)
+    for verb, sent in VERBS.items():
+        path = f"api/v1/{verb.replace('<uuid:pk>', '{id}')}/"
+        table[f"api/v1/{verb}/"] = Place(path, ROWS[verb.partition("/")[0]], sent)
+    return table
+
+
+def patterns() -> list[str]:
+    """Return the pattern of every route, as the table writes it: without anchors and lists of app names."""
+    return [_plain(pattern) for pattern in _walk(get_resolver())]
+
+
+def _walk(resolver: URLResolver, before: str = "") -> Iterator[str]:
+    for entry in resolver.url_patterns:
+        pattern = before + str(entry.pattern)
+        if isinstance(entry, URLPattern):
+            yield pattern
+        else:
+            yield from _walk(entry, pattern)
+
+
+def _plain(pattern: str) -> str:
+    return re.sub(r"\(\?P<app_label>[^)]*\)", "(?P<app_label>)", pattern).replace("^", "").replace("$", "")
