@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench format clean
+.PHONY: demo test lint chaos bench format clean
 
 $(STAMP): requirements.txt requirements-dev.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) 2>/dev/null || \
@@ -31,10 +31,18 @@ lint: $(STAMP)
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 	@$(BIN)/python manage.py document --check
 	@QUELL_DEVELOPMENT=0 SECRET_KEY=$$(head -c 48 /dev/urandom | base64 | tr -d '\n') ALLOWED_HOSTS=quell.example \
-	  $(BIN)/python manage.py check --deploy --fail-level WARNING
+	  MASTER_KEYS=$$(head -c 32 /dev/urandom | base64) \
+	  AUDIT_SEAL_FILE=/dev/null AUDIT_SEALING_KEY_FILE=/dev/null $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+# Events in any order by the thousand, and each guard taken out once, to see that its tests turn red.
+CHAOS_EXAMPLES ?= 2000
+chaos: $(STAMP)
+	@CHAOS_EXAMPLES=$(CHAOS_EXAMPLES) $(BIN)/python -m pytest tests/chaos -p no:randomly
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks.dispatch
+	@$(BIN)/python -m benchmarks.audit
+	@$(BIN)/python -m benchmarks.isolation
 
 format: $(STAMP)
 	@$(BIN)/ruff check --fix .

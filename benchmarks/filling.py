@@ -17,6 +17,7 @@ from portal.tenancy.scope import acting_for, viewing
 from remediation.actions.models import RemediationAction
 from remediation.actions.proposing import Proposal, propose
 from remediation.actions.states import Source, State
+from remediation.safeguards.models import HourlyCap
 
 
 def fill(premises: Premises, *, tenants: int, actions: int) -> list[UUID]:
@@ -39,6 +40,7 @@ def _fill_tenant(simulator: httpx.Client, number: int, share: int) -> UUID:
             for place in range(share)
         ]
         Device.objects.bulk_create(devices)
+        HourlyCap.objects.create(tenant=tenant, action_type="isolate_device", cap=share)  # counted, and never reached
         propose(tenant.id, [_isolation(tenant, device) for device in devices], actor=SYSTEM)
     machines = [{"id": device.machine_id, "computerDnsName": device.name} for device in devices]
     simulator.put(f"/_simulator/tenants/{tenant.entra_tenant_id}", json={"machines": machines}).raise_for_status()

@@ -6,6 +6,7 @@ quiet period. `wall`: everybody may read every tenant. Production code has no su
 
 import os
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 import django
@@ -31,7 +32,7 @@ __all__ = ["app", "application"]
 
 def _break_approval() -> None:
     make_row = proposing._row
-    proposing._row = lambda proposal, now: make_row(replace(proposal, is_approved=True), now)
+    proposing._row = lambda proposal, now, demand: make_row(proposal, now, replace(demand, approvals=0))
 
 
 def _break_quiet() -> None:
@@ -40,8 +41,8 @@ def _break_quiet() -> None:
 
 
 def _break_wall() -> None:
-    def actor_for_everybody(user: User, *, by_key: bool) -> Actor:
-        known = actor_for(user, by_key=by_key)
+    def actor_for_everybody(user: User, *, by_key: bool, second_factor_at: datetime | None = None) -> Actor:
+        known = actor_for(user, by_key=by_key, second_factor_at=second_factor_at)
         with connection.cursor() as cursor:
             admin = User.objects.get(email=PROVIDER_ADMIN.email)
             cursor.execute("SELECT tenant_id FROM roles_of_person(%s)", [admin.pk])

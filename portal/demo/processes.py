@@ -15,7 +15,7 @@ from typing import Final, Self
 
 import httpx
 
-from portal.embedded.servers import join_broker, join_postgres
+from portal.embedded.servers import DATABASE, FOLDER, join_broker, join_postgres
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 STOP_SECONDS: Final = 6.0
@@ -67,6 +67,11 @@ class Premises:
         """Return the broker's URL on this clone's Valkey."""
         return join_broker().replace("?db=0", f"?db={self.broker}")
 
+    @property
+    def _seal_file(self) -> Path:
+        """Return where histories are sealed: a database's own file, which for the clone's own one is the settings'."""
+        return (FOLDER if self.database == DATABASE else self.folder) / "audit-seals.jsonl"
+
     def environment(self) -> dict[str, str]:
         """Return the environment of every process of the run."""
         server = join_postgres()
@@ -80,6 +85,7 @@ class Premises:
             "MICROSOFT_CLIENT_SECRET": "demo-secret",
             "MICROSOFT_CA_FILE": str(self.ca_file),
             "BEAT_SCHEDULE_FILE": str(self.folder / "beat-schedule"),
+            "AUDIT_SEAL_FILE": str(self._seal_file),
             "LOG_LEVEL": "WARNING",
             "PYTHONUNBUFFERED": "1",
             "PYTHONWARNINGS": "ignore:No directory at,ignore:You're running the worker with superuser",

@@ -1,14 +1,21 @@
 """Puts the example tenants, their device groups and connections, and one sign-in per role into the database."""
 
+import base64
+import hashlib
+import time
 from dataclasses import dataclass
 from typing import Final
+
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 
 from connectors.models import Connection
 from investigations.groups import save_group
 from investigations.models import DeviceGroup
 from portal.access.actors import Actor, actor_for
 from portal.access.models import ProviderMembership, Reach, TenantMembership, User
-from portal.access.roles import Role
+from portal.access.roles import CAPABILITIES, NEEDS_SECOND_FACTOR, Role
+from portal.access.sign_in.sealing import encrypt
 from portal.demo.companies import COMPANIES, LUMIERE, Company
 from portal.tenancy.models import Tenant
 from portal.tenancy.scope import acting_for
@@ -16,7 +23,7 @@ from portal.tenancy.scope import acting_for
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """A person of the demo, with the password that is no secret. `company` is None for provider staff over all."""
+    """A person of the demo, whose password and app are no secret. `company` is None for provider staff over all."""
 
     email: str
     name: str
@@ -27,6 +34,17 @@ class SignIn:
     def password(self) -> str:
         """Return the fixed password."""
         return f"quell-demo-{self.email.partition('.')[0]}-{self.role.value.replace('_', '-')}"
+
+    @property
+    def seed(self) -> str:
+        """Return the fixed seed of the person's authenticator app; "" for who needs no second factor."""
+        if not CAPABILITIES[self.role] & NEEDS_SECOND_FACTOR:
+            return ""
+        return base64.b32encode(hashlib.sha1(f"quell demo {self.email}".encode()).digest()).decode()  # noqa: S324  # no secret at all
+
+    def code(self) -> str:
+        """Return the code that the app shows now (RFC 6238)."""
+        return str(format_hotp_value(hotp_value(self.seed, int(time.time()) // 30)))
 
 
 READER: Final = SignIn("robin.hale@harbour.example", "Robin Hale", Role.READER)
@@ -63,6 +81,9 @@ def _make_person(sign_in: SignIn) -> None:
     user = User.objects.filter(email=sign_in.email).first() or User.objects.create_user(
         sign_in.email, sign_in.password, name=sign_in.name
     )
+    if sign_in.seed:
+        app = {"secret": encrypt(sign_in.seed)}
+        Authenticator.objects.get_or_create(user=user, type=Authenticator.Type.TOTP, defaults={"data": app})
     if sign_in.company is None:
         ProviderMembership.objects.get_or_create(user=user, role=sign_in.role, reach=Reach.ALL)
         return

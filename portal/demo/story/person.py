@@ -1,4 +1,4 @@
-"""A person of the story at their browser: signed in to the portal by password, speaking to its API."""
+"""A person of the story at their browser: signed in to the portal as people do, speaking to its API."""
 
 from typing import Any
 
@@ -25,15 +25,10 @@ class Person:
     def __init__(self, sign_in: SignIn, web_url: str) -> None:
         self.name = sign_in.name.partition(" ")[0]
         self._web = httpx.Client(base_url=web_url, timeout=20, trust_env=False)
-        self._web.get("/admin/login/").raise_for_status()
-        form = {
-            "csrfmiddlewaretoken": self._token(),
-            "username": sign_in.email,
-            "password": sign_in.password,
-            "next": "/admin/",
-        }
-        answer = self._web.post("/admin/login/", data=form)
-        expect(answer.status_code == 302, f"{sign_in.email} can sign in (HTTP {answer.status_code})")
+        self._submit("/accounts/login/", login=sign_in.email, password=sign_in.password)
+        if sign_in.seed:
+            self._submit("/accounts/2fa/authenticate/", code=sign_in.code())
+        expect(self.ask("/me/").status_code == 200, f"{sign_in.email} can sign in")
 
     def ask(self, path: str, **query: object) -> httpx.Response:
         """GET a path of the API and return the answer, whatever it is."""
@@ -64,6 +59,12 @@ class Person:
         """Approve, reject or undo an action, and return it or what undoes it. Raises Broken when refused."""
         answer: dict[str, Any] = self.do(f"/actions/{action['id']}/{verb}/", {"reason": reason})
         return answer
+
+    def _submit(self, path: str, **fields: str) -> None:
+        """Open a page and send its form."""
+        self._web.get(path).raise_for_status()
+        answer = self._web.post(path, data={"csrfmiddlewaretoken": self._token(), **fields})
+        expect(answer.status_code == 302, f"{self.name} gets past {path} (HTTP {answer.status_code})")
 
     def _token(self) -> str:
         return self._web.cookies.get("quell_csrf") or ""

@@ -181,7 +181,7 @@ def _set(premises: Premises, fleet: Fleet) -> Stage:
     for company in COMPANIES:
         simulator.tell(company, {"machines": company.machines(MACHINES_OF_EACH_GROUP if company is NORDFJELL else 1)})
     fleet.start("beat")
-    wait_until(lambda: answers(f"{premises.web_url}/admin/login/"), "The web")
+    wait_until(lambda: answers(f"{premises.web_url}/accounts/login/"), "The web")
     with ThreadPoolExecutor() as pool:
         signed_in = pool.map(lambda each: Person(each, premises.web_url), SIGN_INS)
         people = dict(zip([each.email for each in SIGN_INS], signed_in, strict=True))

@@ -16,7 +16,7 @@ from honcho.manager import Manager
 from portal.demo.companies import COMPANIES
 from portal.demo.processes import ROOT, Premises, answers, free_port, wait_until
 from portal.demo.scenery import opening_scene
-from portal.demo.seeding import SIGN_INS, seed
+from portal.demo.seeding import APPROVER, SIGN_INS, seed
 from portal.demo.simulator import Simulator
 from portal.embedded.servers import DATABASE, FOLDER
 
@@ -26,6 +26,7 @@ TIMING: Final = {
     "ACTION_DEADLINE_SECONDS": "1",
     "ACTION_POLL_SECONDS": "1",
     "SWEEP_SECONDS": "1",
+    "SEAL_SECONDS": "5",
     "SYNC_SECONDS": "10",
 }
 STOPPED_BY_A_PERSON: Final = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM)
@@ -76,8 +77,12 @@ class Command(BaseCommand):
         simulator = Simulator(premises)
         for company in COMPANIES:
             simulator.tell(company, opening_scene(company))
-        wait_until(lambda: answers(f"{premises.web_url}/admin/login/"), "The web")
+        wait_until(lambda: answers(f"{premises.web_url}/accounts/login/"), "The web")
         rows = [f"  {each.role.label!s:15} {each.email:32} {each.password}" for each in SIGN_INS]
         where = f"Quell is at {premises.web_url}/admin/"
-        self.stdout.write("\n".join(["", where, "", *rows, "", "Ctrl-C stops it.", ""]))
+        codes = (
+            "Approvers and admins are asked for a code too. In another terminal:",
+            f"  .venv/bin/python manage.py demo_code {APPROVER.email}",
+        )
+        self.stdout.write("\n".join(["", where, "", *rows, "", *codes, "", "Ctrl-C stops it.", ""]))
         self.stdout.flush()

@@ -15,14 +15,14 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import override
 
 from investigations.states import AutomationLevel
-from portal.access.roles import CAPABILITIES, NEVER_BY_KEY, Capability, Role
-from remediation.actions.catalogue import CATALOGUE, REQUESTABLE, ActionType, Parameter
+from portal.access.roles import CAPABILITIES, KEYS_MAY, Capability, Role
 from remediation.actions.decision import decision_table
 from remediation.actions.states import MOVES, State
+from remediation.catalogue import CATALOGUE, REQUESTABLE, ActionType, Parameter
 
 DOCS: Final = settings.ROOT / "docs"
 MARKED: Final = re.compile(r"<!-- generated: (?P<name>[a-z ]+) -->\n.*?<!-- end generated -->", re.DOTALL)
-READERS: Final = ("text", "switch", "seconds", "words")
+READERS: Final = ("text", "switch", "seconds", "count", "words")
 
 MEANINGS: Final[Mapping[str, str]] = {
     "DATABASE_URL": "must be set: PostgreSQL, as `portal_app`, in the form `postgresql://user:password@host:port/name`",
@@ -30,15 +30,32 @@ MEANINGS: Final[Mapping[str, str]] = {
     "MIGRATE_DATABASE_URL": "the same database, signed in as `portal_owner`; only `migrate` uses it",
     "QUELL_DEVELOPMENT": "plain http and a throw-away secret key; never with customers' data",
     "SECRET_KEY": "Django's secret key: 50 random characters or more, the same for all processes",
+    "MASTER_KEY_FILE": "the file with the master keys, one a line, mode 0600; this or MASTER_KEYS must be set",
+    "MASTER_KEYS": "the master keys themselves, with commas between them, where there can be no file",
     "ALLOWED_HOSTS": "the host names the portal answers to, with commas between them",
     "CSRF_TRUSTED_ORIGINS": "origins with scheme, when a proxy changes the host name",
+    "PORTAL_URL": "where people find the portal, `https://…`, for links in e-mails; invitations need it",
     "TRUST_FORWARDED_PROTO": "1 behind a proxy that always sets X-Forwarded-Proto itself",
+    "TRUSTED_PROXY_COUNT": "how many proxies in a row append to X-Forwarded-For; 0: the header is not read",
+    "SECOND_FACTOR_SECONDS": "how long a second factor counts as just shown",
+    "SESSION_IDLE_SECONDS": "a session ends this long after its last request",
+    "SESSION_ABSOLUTE_SECONDS": "a session ends this long after sign-in, however busy",
     "ACTION_LEASE_SECONDS": "how long a worker holds an action it sends; at least 4 × the deadline",
     "ACTION_QUIET_SECONDS": "how long a doubt rests before the look-up; at least the deadline",
     "ACTION_DEADLINE_SECONDS": "how long one call to Microsoft may take",
     "ACTION_POLL_SECONDS": "how soon Microsoft is first asked what became of an action",
     "SWEEP_SECONDS": "how often beat looks for work that is due",
     "SYNC_SECONDS": "how often each tenant's devices and alerts are read",
+    "BREAK_GLASS_SECONDS": "how long a break-glass use lasts",
+    "EMAIL_HOST": "the mail server for alarms; without it they are not sent, and the workers' log says so",
+    "EMAIL_PORT": "its port",
+    "EMAIL_USE_TLS": "STARTTLS to it; 0 only on a network of your own",
+    "EMAIL_HOST_USER": "the account there, if it asks for one",
+    "EMAIL_HOST_PASSWORD": "its password",
+    "EMAIL_FROM": "whom alarms come from",
+    "AUDIT_SEAL_FILE": "must be set: where history's signed seals are appended, outside the database",
+    "AUDIT_SEALING_KEY_FILE": "must be set: the key that signs them; read by the workers alone",
+    "SEAL_SECONDS": "how often history is sealed",
     "BEAT_SCHEDULE_FILE": "where beat keeps its own notes; a folder it may write to",
     "MICROSOFT_CLIENT_ID": "the provider's app registration",
     "MICROSOFT_CLIENT_SECRET": "its secret",
@@ -99,7 +116,10 @@ def _table(rows: Iterator[Sequence[str]]) -> str:
 
 
 def _actions() -> Iterator[Sequence[str]]:
-    yield "Action", "Type", "Area", "Parameters", "Undone by", "Approvals", "Sent again if not found", "Route", "Today"
+    yield (
+        "Action", "Type", "Area", "Parameters", "Undone by", "Approvals", "Per hour", "Sent again if not found",
+        "Route", "Today",
+    )  # fmt: skip
     for kind in CATALOGUE.values():
         yield (
             str(kind.label),
@@ -108,6 +128,7 @@ def _actions() -> Iterator[Sequence[str]]:
             ", ".join(map(_parameter, kind.parameters)),
             f"`{kind.inverse}`" if kind.inverse else "",
             str(kind.approvers) if kind.approvers else "none: an approver orders it",
+            "no limit" if kind.hourly_cap is None else str(kind.hourly_cap),
             "yes" if kind.repeat_is_harmless else "no, a person looks",
             kind.route.value,
             _availability(kind),
@@ -128,7 +149,7 @@ def _roles() -> Iterator[Sequence[str]]:
     yield "Permission", *(str(role.label) for role in Role), "API key"
     for capability in Capability:
         held = ["yes" if capability in CAPABILITIES[role] else "" for role in Role]
-        yield f"`{capability.value}`", *held, "never" if capability in NEVER_BY_KEY else "as its account"
+        yield f"`{capability.value}`", *held, "as its account" if capability in KEYS_MAY else "never"
 
 
 def _decisions() -> Iterator[Sequence[str]]:
