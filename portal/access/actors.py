@@ -1,7 +1,7 @@
 """Actor: somebody who asks for something, with what they may do for each tenant."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -63,6 +63,11 @@ class Actor:
                 _("You may not do this for this tenant: it needs the permission “%(permission)s”.")
                 % {"permission": capability.value}
             )
+
+    def within(self, tenant_id: UUID) -> "Actor":
+        """Return the same person with what they may do for one tenant alone."""
+        held = {key: found for key, found in self.capabilities.items() if key == tenant_id}
+        return replace(self, capabilities=held)
 
     def require_second_factor(self) -> None:
         """Raise SecondFactorNeeded unless the person showed a second factor in the last five minutes."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from uuid import UUID
 
 from allauth.account.authentication import get_authentication_records
 from django.contrib.auth.models import AnonymousUser
@@ -12,6 +13,7 @@ from portal.access.actors import Actor, actor_for, actor_of_key
 from portal.access.addresses import client_address
 from portal.access.keys import find_key
 from portal.access.models import User
+from portal.access.sign_in.second_factor import ORGANISATION
 from portal.audit.refusals import write_refusals
 from portal.tenancy.scope import viewing
 
@@ -28,7 +30,7 @@ class ScopeMiddleware:
     Session and API key go through the same door; a request that carries a key is never also its session's, and a key
     opens the API alone. Somebody without memberships gets no scope, so lists are empty and everything else is not
     there. An answer of 4xx or 5xx rolls everything back; refusals that were noted meanwhile are then written in a
-    transaction of their own.
+    transaction of their own. A session that a customer's own sign-in opened reaches that customer alone.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -63,7 +65,9 @@ def _find_actor(request: HttpRequest) -> Actor | None:
         return actor_of_key(key) if key else None
     if not isinstance(request.user, User):
         return None
-    return actor_for(request.user, by_key=False, second_factor_at=_second_factor_at(request))
+    actor = actor_for(request.user, by_key=False, second_factor_at=_second_factor_at(request))
+    organisation = request.session.get(ORGANISATION)
+    return actor.within(UUID(organisation)) if organisation else actor
 
 
 def _second_factor_at(request: HttpRequest) -> datetime | None:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from portal.access.actors import Actor
 from portal.access.exceptions import SecondFactorNeeded
-from portal.access.models import User
+from portal.access.models import ProviderMembership, User
 from portal.access.roles import NEEDS_SECOND_FACTOR
 from portal.access.sign_in.history import stamp
 from portal.audit.refusals import note_refusal
@@ -132,9 +132,10 @@ def _refuse(request: HttpRequest) -> HttpResponse:
 
 
 def _is_beyond_its_organisation(request: HttpRequest, actor: Actor) -> bool:
-    """A customer's own sign-in vouches for people of that customer alone, also after they got another role."""
-    tenant_id = request.session.get(ORGANISATION)
-    return tenant_id is not None and any(str(held) != tenant_id for held in actor.capabilities)
+    """A customer's own sign-in never vouches for provider staff, also after the person became one."""
+    if ORGANISATION not in request.session:
+        return False
+    return ProviderMembership.objects.filter(user_id=actor.id).exists()
 
 
 def _sign_out_foreigner(request: HttpRequest) -> HttpResponse:
@@ -145,7 +146,7 @@ def _sign_out_foreigner(request: HttpRequest) -> HttpResponse:
             object_type="user",
             object_id=request.user.pk,
             actor=stamp(request.user),
-            data={"reason": "roles beyond the organisation that signed the person in"},
+            data={"reason": "a customer's organisation signed in provider staff"},
         )
     logout(request)
     if request.path.startswith("/api/"):

@@ -75,7 +75,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         if not user.is_active or user.is_service_account:
             _refuse(request, tenant_id, "the account in Quell is switched off", stamp(user))
         if not may_vouch_for(tenant_id, user):
-            _refuse(request, tenant_id, "the person has roles elsewhere", stamp(user))
+            _refuse(request, tenant_id, "the person has no role here, or is provider staff", stamp(user))
 
     def _link(self, request: HttpRequest, sociallogin: SocialLogin, owner: User | None) -> NoReturn:
         """Link the organisation's account to the person who is signed in; one account, one person."""
@@ -85,7 +85,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         if owner is not None and owner.pk != person.pk:
             _refuse(request, tenant_id, "somebody else linked this account", stamp(person))
         if not may_vouch_for(tenant_id, person):
-            _refuse(request, tenant_id, "the person has roles elsewhere", stamp(person))
+            _refuse(request, tenant_id, "the person has no role here, or is provider staff", stamp(person))
         if owner is None:
             with acting_for(PROVIDER_TENANT_ID):
                 sociallogin.account.user = person
@@ -107,10 +107,10 @@ class SocialAdapter(DefaultSocialAccountAdapter):
 
 
 def may_vouch_for(tenant_id: str, user: User) -> bool:
-    """Return whether a tenant's organisation may sign the person in: all their roles lie in that tenant.
+    """Return whether a tenant's organisation may sign the person in: they have a role there, and are no provider staff.
 
-    So no customer's directory can become provider staff or somebody of another customer; the provider's may sign in
-    anybody who linked it.
+    The session then reaches that tenant alone, so no customer's directory can act for another customer, and a role
+    given elsewhere locks nobody out. The provider's may sign in anybody who linked it.
     """
     if tenant_id == str(PROVIDER_TENANT_ID):
         return True
@@ -118,7 +118,7 @@ def may_vouch_for(tenant_id: str, user: User) -> bool:
         return False
     with connection.cursor() as cursor:
         cursor.execute("SELECT DISTINCT tenant_id FROM roles_of_person(%s)", [user.pk])
-        return [str(row[0]) for row in cursor.fetchall()] == [tenant_id]
+        return tenant_id in [str(row[0]) for row in cursor.fetchall()]
 
 
 def _reason(error: Any, exception: Exception | None, context: dict[str, Any] | None) -> str:

@@ -1,5 +1,6 @@
 """The pages of tenants, people, memberships and connections: who may change what, and that it goes on record."""
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -16,6 +17,7 @@ from portal.audit.models import AuditEvent
 from portal.tenancy.models import PROVIDER_TENANT_ID, Tenant, TenantGroup, TenantGroupMember
 from portal.tenancy.scope import acting_for
 from tests.conftest import make_member
+from tests.portal.access.sign_in.codes import give_app
 
 MEMBERS = "/admin/access/tenantmembership/"
 STAFF = "/admin/access/providermembership/"
@@ -99,6 +101,32 @@ def test_provider_staff_are_for_provider_admins(
     assert browse(tess).post(f"{STAFF}add/", role).status_code == 403
     assert browse(pia).post(f"{STAFF}add/", role).status_code == 302
     assert ProviderMembership.objects.filter(user=ada, role=Role.READER).exists()
+
+
+def test_a_refused_form_says_why_and_keeps_what_was_typed(
+    acme: Tenant, pia: User, browse: Callable[[User], Client]
+) -> None:
+    role = {"email": "nobody@provider.example", "role": Role.READER, "reach": Reach.ALL}
+    page = browse(pia).post(f"{STAFF}add/", role).content.decode()
+    assert "There is no active account with this e-mail" in page
+    assert 'value="nobody@provider.example"' in page
+    page = browse(pia).post(f"{STAFF}add/", {**role, "reach": Reach.GROUP}).content.decode()
+    assert "Choose the tenant group that the role reaches." in page
+    assert "Constraint" not in page
+
+
+def test_the_fresh_second_factor_is_asked_for_before_anything_is_typed(
+    acme: Tenant, pia: User, browse: Callable[[User], Client]
+) -> None:
+    give_app(pia)
+    client = browse(pia)
+    for page in (TENANTS, USERS, STAFF, GROUPS, MEMBERS, "/admin/access/apikey/"):
+        assert client.get(f"{page}add/").status_code == 200
+    session = client.session
+    session["account_authentication_methods"] = [{"method": "mfa", "type": "totp", "at": time.time() - 360}]
+    session.save()
+    for page in (TENANTS, USERS, STAFF, GROUPS, MEMBERS, "/admin/access/apikey/"):
+        assert client.get(f"{page}add/")["Location"].startswith("/accounts/2fa/reauthenticate/"), page
 
 
 def test_the_provider_takes_a_tenant_on_and_switches_it_off_and_on_again(

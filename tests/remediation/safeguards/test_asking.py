@@ -1,5 +1,6 @@
 """The pages where a safeguard's change is asked for: they name the effect, change nothing, and wait for another."""
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +12,7 @@ from portal.tenancy.scope import acting_for
 from remediation.safeguards import freezes, protection
 from remediation.safeguards.models import ApprovalRule, Freeze, GuardedChange, HourlyCap, ProtectedDevice
 from tests.factories import make_device
+from tests.portal.access.sign_in.codes import give_app
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,6 +51,28 @@ def test_the_end_of_a_protection_is_asked_for_by_who_may(
     assert waiting(acme) == [("unprotect_device", {"device": str(device.pk)})]
     with acting_for(acme.id):
         assert ProtectedDevice.objects.exists()
+
+
+def test_a_reason_outlives_the_question_for_a_fresh_second_factor(acme: Tenant, tess: User, browse: Browse) -> None:
+    give_app(tess)
+    client = browse(tess)
+    page = f"/admin/safeguards/approvalrule/{acme.pk}/isolate_device/ask/"
+    session = client.session
+    fresh, stale = ([{"method": "mfa", "type": "totp", "at": time.time() - age}] for age in (0, 360))
+    session["account_authentication_methods"] = stale
+    session.save()
+    answer = client.post(
+        page, {"approvers": "3", "reason": "A cautious ward."}, HTTP_REFERER=f"http://testserver{page}"
+    )
+    assert answer["Location"].startswith("/accounts/2fa/reauthenticate/")
+    session = client.session
+    session["account_authentication_methods"] = fresh
+    session.save()
+    other = page.replace("isolate_device", "offboard_device")
+    assert "A cautious ward." not in client.get(other).content.decode()
+    assert "A cautious ward." in client.get(page).content.decode()
+    assert "A cautious ward." not in client.get(page).content.decode()
+    assert waiting(acme) == []
 
 
 @pytest.mark.parametrize(

@@ -201,19 +201,32 @@ def test_nobody_is_found_by_e_mail(browser: Browser, acme: Tenant, pia: User) ->
     assert (User.objects.count(), SocialAccount.objects.count()) == (1, 0)
 
 
-def test_a_customers_directory_signs_in_nobody_with_roles_elsewhere(
-    browser: Browser, acme: Tenant, globex: Tenant, ada: User, live_server
+def test_a_customers_directory_signs_in_no_provider_staff(
+    browser: Browser, acme: Tenant, ada: User, live_server
 ) -> None:
     link(browser, ada)
     assert browser.to_organisation("/accounts/organisation/").status_code == 200
     ProviderMembership.objects.create(user=ada, role=Role.READER, reach=Reach.ALL)
     assert browser.me().status_code == 401, "a session that is open ends too"
     back = Browser(live_server.url).to_organisation("/accounts/organisation/")
-    assert (back.status_code, refusals(acme.id)) == (403, ["the person has roles elsewhere"])
-    ProviderMembership.objects.all().delete()
+    assert (back.status_code, refusals(acme.id)) == (403, ["the person has no role here, or is provider staff"])
+
+
+def test_a_customers_directory_opens_that_customer_alone_and_a_role_elsewhere_locks_nobody_out(
+    browser: Browser, acme: Tenant, globex: Tenant, ada: User, live_server
+) -> None:
+    link(browser, ada)
+    browser.to_organisation("/accounts/organisation/")
     with acting_for(globex.id):
-        TenantMembership.objects.create(tenant=globex, user=ada, role=Role.READER)
+        TenantMembership.objects.create(tenant=globex, user=ada, role=Role.TENANT_ADMIN)
+    later = Browser(live_server.url)
+    later.to_organisation("/accounts/organisation/")
+    for session in (browser, later):
+        assert [tenant["slug"] for tenant in session.me().json()["tenants"]] == ["acme"]
+    with acting_for(acme.id):
+        TenantMembership.objects.filter(tenant=acme).delete()
     assert Browser(live_server.url).to_organisation("/accounts/organisation/").status_code == 403
+    assert later.me().json()["tenants"] == []
 
 
 def test_the_providers_own_directory_signs_in_whoever_linked_it(
