@@ -53,7 +53,11 @@ APPROVER: Final = SignIn("bruno.keller@harbour.example", "Bruno Keller", Role.AP
 SECOND_APPROVER: Final = SignIn("chiara.rossi@harbour.example", "Chiara Rossi", Role.APPROVER)
 TENANT_ADMIN: Final = SignIn("margot.petit@lumiere.example", "Margot Petit", Role.TENANT_ADMIN, LUMIERE)
 PROVIDER_ADMIN: Final = SignIn("petra.novak@harbour.example", "Petra Novak", Role.PROVIDER_ADMIN)
-SIGN_INS: Final = (READER, ANALYST, APPROVER, SECOND_APPROVER, TENANT_ADMIN, PROVIDER_ADMIN)
+SECOND_ADMIN: Final = SignIn("henrik.voss@harbour.example", "Henrik Voss", Role.PROVIDER_ADMIN)
+EMERGENCY: Final = SignIn("ines.moreau@harbour.example", "Ines Moreau", Role.BREAK_GLASS)
+SIGN_INS: Final = (
+    READER, ANALYST, APPROVER, SECOND_APPROVER, TENANT_ADMIN, PROVIDER_ADMIN, SECOND_ADMIN, EMERGENCY,
+)  # fmt: skip
 
 
 def seed(simulator_url: str) -> None:
