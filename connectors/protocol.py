@@ -8,10 +8,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 from uuid import UUID
 
 from portal.secrets.secret_text import SecretText
+
+CAPABILITIES: Final = ("move_to_quarantine",)
+"""What a tenant may have that Microsoft does not offer everywhere."""
+
+
+WAS_THERE: Final = "was_there_before"
+"""In a receipt's `data`: what was asked for was so already, by somebody else's doing, and must not be taken back."""
 
 
 class RemoteState(StrEnum):
@@ -31,6 +38,8 @@ class ConnectionSettings:
 
     `entra_tenant_id` is the customer's Microsoft Entra tenant; a token whose `tid` differs is never used.
     URLs carry no trailing slash. `ca_file` is a PEM bundle to trust instead of the system's ("" for the system's).
+    `client_certificate` is PEM, private key and certificate, and is used instead of the secret. `capabilities` names
+    what this tenant has and others lack (`CAPABILITIES`); `cloud` is one of `connectors.clouds.Cloud`.
     """
 
     kind: str
@@ -40,7 +49,20 @@ class ConnectionSettings:
     login_url: str
     defender_url: str
     graph_url: str
+    exchange_url: str = "https://outlook.office365.com"
     ca_file: str = ""
+    client_certificate: SecretText | None = None
+    capabilities: frozenset[str] = frozenset()
+    cloud: str = "global"
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What one API of one tenant takes: calls a minute, and an hour (None: no such limit)."""
+
+    name: str
+    per_minute: int
+    per_hour: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +71,8 @@ class ActionRequest:
 
     `type` is the action's name in the catalogue. `machine_id` is Defender's 40 hex digits, "" for mail.
     `sent_at` (UTC) is when the action was claimed and `remote_id` what the vendor called it; both are
-    for look-ups and empty before the first send.
+    for look-ups and empty before the first send. `findings` is what `prepare` found, None where it found nothing.
+    `undoes` is the action that this one takes back, None for one that was asked for by itself.
     """
 
     action_id: UUID
@@ -59,6 +82,8 @@ class ActionRequest:
     comment: str
     sent_at: datetime | None = None
     remote_id: str = ""
+    findings: Mapping[str, Any] | None = None
+    undoes: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +109,31 @@ class DownloadLink:
 
     url: str = field(repr=False)
     valid_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class HuntingResult:
+    """What a hunting query found: column names with Microsoft's types, and at most as many rows as were wanted.
+
+    `row_count` is how many came; where it is larger than the number of `rows`, the rest was left out.
+    """
+
+    columns: Sequence[tuple[str, str]]
+    rows: Sequence[Mapping[str, Any]]
+    row_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of a connection's check: what was tried, whether it works, and what to do about it if not.
+
+    `code` is the vendor's error code or the missing permission, "" where it works.
+    """
+
+    what: str
+    works: bool
+    words: str
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +177,36 @@ class AlreadyInProgress(Refused):
 
 
 class Connector(Protocol):
-    """One vendor, for one tenant."""
+    """One vendor, for one tenant.
+
+    `cancellable_types` names the action types that it may stop after it accepted them, `download_types` those that
+    bring back something to fetch.
+    """
 
     kind: ClassVar[str]
+    cancellable_types: ClassVar[frozenset[str]]
+    download_types: ClassVar[frozenset[str]]
 
     def send(self, request: ActionRequest, *, before_sending: Callable[[], None]) -> Receipt:
         """Ask the vendor to act, once.
 
         `before_sending` is called when everything is ready and the next step is the socket; what it
         raises is passed on and nothing is sent. Raises Refused (and its kinds) or OutcomeUnknown.
+        """
+
+    def quota_of(self, action_type: str) -> Quota | None:
+        """Return what sending an action of this type counts against, None where nothing is called."""
+
+    def prepare(self, request: ActionRequest) -> Mapping[str, Any] | None:
+        """Read what has to be kept before this action changes it, None for most. Acts on nothing.
+
+        Called once per action, before its first send. Raises Refused, NotSent and their kinds.
+        """
+
+    def cancel(self, request: ActionRequest) -> None:
+        """Ask the vendor to stop an action it accepted; what came of it, a look-up tells. Asking twice is harmless.
+
+        Raises Refused where the vendor does not allow it (any more), and ConnectorError.
         """
 
     def look_up(self, requests: Sequence[ActionRequest]) -> LookUp:
@@ -146,6 +217,15 @@ class Connector(Protocol):
 
         Needs the request's `remote_id`. Raises Refused where there is nothing to fetch (yet), and ConnectorError.
         """
+
+    def hunt(self, query: str, *, timespan: str, most_rows: int) -> HuntingResult:
+        """Run one hunting query (KQL) over `timespan` (ISO 8601) and return its first `most_rows` rows.
+
+        Raises Refused with the vendor's words for a query that fails, Throttled, and OutcomeUnknown.
+        """
+
+    def check(self) -> Sequence[Finding]:
+        """Try what the connection is for, one read per API, and say what works and what is missing. Never raises."""
 
     def devices(self) -> Iterator[Mapping[str, Any]]:
         """Yield the tenant's devices as the vendor describes them. Raises ConnectorError."""

@@ -12,6 +12,12 @@ CONNECTORS: dict[str, str] = {
 }
 
 
+def class_of(kind: str) -> type[Connector]:
+    """Return the class that talks to connections of this kind, for what it says of itself. Raises KeyError."""
+    found: type[Connector] = import_string(CONNECTORS[kind])
+    return found
+
+
 def open_connection(settings: ConnectionSettings, *, deadline_seconds: float) -> Connector:
     """Return the connector for these settings, the same one for the same settings in this process.
 

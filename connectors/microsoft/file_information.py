@@ -21,6 +21,7 @@ ACTIONS = frozenset({"get_file_information"})
 
 def send(api: Api, request: ActionRequest, *, before_sending: Callable[[], None]) -> Receipt:
     """Read the file's profile. Raises Refused when Defender does not know it, NotSent when it cannot be read now."""
+    api.token()
     before_sending()
     try:
         return _read(api, request)

@@ -19,8 +19,22 @@ from connectors.simulator.faults import Faults, InvalidFault
 from connectors.simulator.log import AcceptedLog
 from connectors.simulator.moments import now_ticks
 from connectors.simulator.records import MachineAction
-from connectors.simulator.seeds import InvalidSeed, command_result, put_alert, put_email, put_file, put_machine
+from connectors.simulator.seeds import (
+    InvalidSeed,
+    command_result,
+    hunting_trouble,
+    put_accepted_domain,
+    put_alert,
+    put_contact,
+    put_email,
+    put_event,
+    put_file,
+    put_indicator,
+    put_machine,
+    put_mailbox,
+)
 from connectors.simulator.store import Tenant, World
+from connectors.simulator.submissions import made_in
 
 _Handler = Callable[[Request], Awaitable[Response]]
 
@@ -31,10 +45,20 @@ SEED_KEYS = frozenset(
         "emails",
         "files",
         "command_results",
+        "mailboxes",
+        "contacts",
+        "accepted_domains",
+        "url_limit",
+        "capabilities",
         "withheld_roles",
+        "consent_revoked",
         "action_seconds",
         "link_seconds",
         "enforce_quotas",
+        "quota_percent",
+        "indicators",
+        "hunting",
+        "events",
     }
 )
 
@@ -64,6 +88,7 @@ class Admin:
             ("PUT", "/clients/{client}", self.put_client),
             ("GET", "/tenants/{tenant}", self.get_tenant),
             ("PUT", "/tenants/{tenant}", self.put_tenant),
+            ("DELETE", "/tenants/{tenant}", self.delete_tenant),
             ("POST", "/tenants/{tenant}/alerts", self.add_alerts),
         ]
         return [Route(f"/_simulator{path}", _guarded(handler), methods=[verb]) for verb, path, handler in table]
@@ -107,12 +132,20 @@ class Admin:
         return JSONResponse({"removed": self.faults.remove(request.path_params.get("fault"))})
 
     async def put_client(self, request: Request) -> Response:
-        """Register a client by id with ``client_secret``, or change its secret."""
+        """Register a client by id with ``client_secret`` or one more ``certificate`` (PEM), or change its secret."""
         body = await _json(request)
-        secret = body.get("client_secret") if isinstance(body, dict) else None
-        if not isinstance(secret, str) or not secret:
+        sent = body if isinstance(body, dict) else {}
+        secret, pem = sent.get("client_secret"), sent.get("certificate")
+        client_id = request.scope["original_path"].rpartition("/")[2]
+        if isinstance(pem, str):
+            try:
+                self.world.registrations.register(client_id, pem)
+            except ValueError as error:
+                raise _Wrong("certificate is no certificate in PEM") from error
+        elif not isinstance(secret, str) or not secret:
             raise _Wrong("client_secret is missing")
-        self.world.clients[request.scope["original_path"].rpartition("/")[2]] = secret
+        else:
+            self.world.clients[client_id] = secret
         return JSONResponse({"registered": True})
 
     async def put_tenant(self, request: Request) -> Response:
@@ -126,6 +159,10 @@ class Admin:
                 put(tenant, row)
         _set_up(tenant, body)
         return JSONResponse(_tenant_view(tenant))
+
+    async def delete_tenant(self, request: Request) -> Response:
+        """Take a tenant away with all it has, as when a customer closes it."""
+        return JSONResponse({"removed": self.world.tenants.pop(self._tenant(request).id).id})
 
     async def add_alerts(self, request: Request) -> Response:
         """Add one alert or a list of them, replacing those with the same id; answers with the ids."""
@@ -151,20 +188,32 @@ _SEEDED_ROWS: dict[str, Callable[[Tenant, object], object]] = {
     "alerts": put_alert,
     "emails": put_email,
     "files": put_file,
+    "mailboxes": put_mailbox,
+    "contacts": put_contact,
+    "accepted_domains": put_accepted_domain,
+    "indicators": put_indicator,
+    "events": put_event,
 }
 
 
 def _set_up(tenant: Tenant, body: Json) -> None:
     """Change how the tenant behaves, as far as the seed says."""
+    if "hunting" in body:
+        tenant.hunting = hunting_trouble(body["hunting"])
     if "command_results" in body:
         tenant.command_results = [command_result(row) for row in _rows(body, "command_results")]
     if "withheld_roles" in body:
         tenant.withheld_roles = {str(role) for role in _rows(body, "withheld_roles")}
+    if "capabilities" in body:
+        tenant.capabilities = {str(name) for name in _rows(body, "capabilities")}
+    tenant.url_limit = int(body.get("url_limit", tenant.url_limit))
+    tenant.is_consent_revoked = bool(body.get("consent_revoked", tenant.is_consent_revoked))
     if "action_seconds" in body:
         tenant.action_seconds = _seconds(body["action_seconds"])
     if "link_seconds" in body:
         tenant.link_seconds = _seconds(body["link_seconds"])
     tenant.enforce_quotas = bool(body.get("enforce_quotas", tenant.enforce_quotas))
+    tenant.quota_percent = int(body.get("quota_percent", tenant.quota_percent))
 
 
 def _guarded(handler: _Handler) -> _Handler:
@@ -227,7 +276,18 @@ def _tenant_view(tenant: Tenant) -> Json:
         "machines": [_machine_view(machine, done[machine_id], now) for machine_id, machine in tenant.machines.items()],
         "emails": emails,
         "alerts": list(tenant.alerts),
+        "classifications": {
+            alert["id"]: [alert["status"], alert["classification"], alert["determination"]]
+            for alert in tenant.alerts.values()
+        },
+        "indicators": list(tenant.indicators.values()),
+        "submissions": made_in(tenant),
         "library": sorted(tenant.library),
+        "urls": sorted(row["Value"] for row in tenant.urls.values() if row["Action"] == "Block"),
+        "mailboxes": [
+            {"address": mailbox.address, **mailbox.forwarding, "rules": list(mailbox.rules.values())}
+            for mailbox in tenant.mailboxes.values()
+        ],
     }
 
 

@@ -7,30 +7,33 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from connectors.simulator import alerts, defender, files, library, limits, live_response, login, mail
+from connectors.simulator import consent, login
 from connectors.simulator.admin import Admin
+from connectors.simulator.batch import Batches
 from connectors.simulator.downloads import Results
-from connectors.simulator.exchange import Handler, Refusal
+from connectors.simulator.endpoints import api_routes
+from connectors.simulator.exchange import Refusal
+from connectors.simulator.exchanges import ExchangeBook
 from connectors.simulator.faults import Faults, Occasion
-from connectors.simulator.gateway import DEFENDER_API, GRAPH_API, Gateway, defender_error, origin_of, refuse_if_struck
+from connectors.simulator.gateway import Gateway, defender_error, origin_of, refuse_if_struck
 from connectors.simulator.log import AcceptedLog
 from connectors.simulator.login import LoginError, Tokens
 from connectors.simulator.store import World
 
 
-def build_app(world: World, log: AcceptedLog, action_seconds: float) -> ASGIApp:
+def build_app(world: World, log: AcceptedLog, action_seconds: float, book: ExchangeBook) -> ASGIApp:
     """The whole simulator over one world and one log; each machine action and mail takes ``action_seconds``."""
     tokens, faults, results = Tokens(), Faults(), Results()
-    gateway = Gateway(world, tokens, faults, log, action_seconds)
+    gateway = Gateway(world, tokens, faults, log, action_seconds, book)
     routes = [
-        *_defender_routes(gateway),
-        *_live_response_routes(gateway, results),
+        *api_routes(gateway, results),
         *results.routes(faults),
-        *_graph_routes(gateway),
         *_login_routes(world, tokens, faults),
+        *consent.routes(world),
         *Admin(world, faults, log).routes(),
     ]
-    return CaseBlindPaths(Starlette(routes=routes, exception_handlers={HTTPException: _unknown}))
+    house = CaseBlindPaths(Starlette(routes=routes, exception_handlers={HTTPException: _unknown}))
+    return Batches(house, tokens, faults)
 
 
 class CaseBlindPaths:
@@ -50,64 +53,6 @@ class CaseBlindPaths:
                 path = "/api/" + path.removeprefix("/api/v1.0/")
             scope = {**scope, "original_path": scope["path"], "path": path}
         await self._app(scope, receive, send)
-
-
-def _defender_routes(gateway: Gateway) -> list[BaseRoute]:
-    acts = [
-        _defender_route(gateway, "POST", f"/machines/{{machine}}/{name}", verb.role, defender.act(verb))
-        for name, verb in defender.VERBS.items()
-    ]
-    read = "Machine.Read.All"
-    return [
-        *acts,
-        _defender_route(gateway, "GET", "/machineactions", read, defender.list_actions),
-        _defender_route(gateway, "GET", "/machineactions/{action}", read, defender.get_action),
-        _defender_route(gateway, "POST", "/machineactions/{action}/cancel", None, defender.cancel_action),
-        _defender_route(gateway, "GET", "/machines", read, defender.list_machines),
-        _defender_route(gateway, "GET", "/machines/{machine}", read, defender.get_machine),
-        _defender_route(gateway, "GET", "/files/{file}", "File.Read.All", files.get_file),
-    ]
-
-
-def _live_response_routes(gateway: Gateway, results: Results) -> list[BaseRoute]:
-    run, link = live_response.run, live_response.result_link(results)
-    package = live_response.package_link(results)
-    action, read, manage = "/machineactions/{action}", "Machine.Read.All", "Library.Manage"
-    return [
-        _defender_route(
-            gateway, "POST", "/machines/{machine}/runliveresponse", "Machine.LiveResponse", run, limits.LIVE_RESPONSE
-        ),
-        _defender_route(gateway, "GET", f"{action}/getliveresponseresultdownloadlink(index={{index:int}})", read, link),
-        _defender_route(gateway, "GET", f"{action}/getpackageuri", read, package, limits.PACKAGE_LINK),
-        _defender_route(gateway, "GET", "/libraryfiles", manage, library.list_files),
-        _defender_route(gateway, "POST", "/libraryfiles", manage, library.upload_file),
-        _defender_route(gateway, "DELETE", "/libraryfiles/{file}", manage, library.delete_file),
-    ]
-
-
-def _defender_route(
-    gateway: Gateway, method: str, path: str, role: str | None, handler: Handler, quota: limits.Quota | None = None
-) -> Route:
-    """One of Defender's endpoints, with the everyday quota unless it has one of its own."""
-    everyday = limits.Quota(f"{method} {path}")
-    return Route(f"/api{path}", gateway.endpoint(DEFENDER_API, role, handler, quota or everyday), methods=[method])
-
-
-def _graph_routes(gateway: Gateway) -> list[BaseRoute]:
-    emails = "/v1.0/security/collaboration/analyzedemails"
-    remediate = gateway.endpoint(GRAPH_API, "SecurityAnalyzedMessage.ReadWrite.All", mail.remediate)
-    read_mail, read_alerts = "SecurityAnalyzedMessage.Read.All", "SecurityAlert.Read.All"
-    reads = [
-        (emails, read_mail, mail.list_emails),
-        (f"{emails}/{{email}}", read_mail, mail.get_email),
-        ("/v1.0/security/alerts_v2", read_alerts, alerts.list_alerts),
-        ("/v1.0/security/alerts_v2/{alert}", read_alerts, alerts.get_alert),
-    ]
-    return [
-        Route(f"{emails}/remediate", remediate, methods=["POST"]),
-        Route(f"{emails}/microsoft.graph.security.remediate", remediate, methods=["POST"]),
-        *(Route(path, gateway.endpoint(GRAPH_API, role, handler), methods=["GET"]) for path, role, handler in reads),
-    ]
 
 
 def _login_routes(world: World, tokens: Tokens, faults: Faults) -> list[BaseRoute]:

@@ -222,8 +222,12 @@ def optional_text(body: Json, name: str) -> str | None:
 
 
 def find_machine(call: Call) -> Json:
-    """The machine the path names. Raises Refusal (404)."""
-    machine = call.tenant.machines.get(call.path_values["machine"])
+    """The machine the path names, by its id or its name. Raises Refusal (404)."""
+    wanted = call.path_values["machine"]
+    machine = call.tenant.machines.get(wanted)
+    if machine is None:
+        named = (row for row in call.tenant.machines.values() if str(row["computerDnsName"]).lower() == wanted)
+        machine = next(named, None)
     if machine is None:
         raise _not_found(f"Machine {call.path_values['machine']} was not found.")
     return machine

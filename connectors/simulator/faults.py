@@ -1,5 +1,6 @@
 """Faults that can be switched on: what goes wrong, for whom, where, and how often."""
 
+import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -19,10 +20,14 @@ KINDS = frozenset(
         "answer_twice",
         "expire_tokens",
         "truncate",
+        "html",
+        "error_in_success",
+        "about_another",
+        "drip",
     }
 )
-NEED_SECONDS = frozenset({"stall", "answer_late", "hide"})
-ANY_METHOD = frozenset({"expire_tokens", "truncate"})
+NEED_SECONDS = frozenset({"stall", "answer_late", "hide", "drip"})
+ANY_METHOD = frozenset({"expire_tokens", "truncate", "html", "error_in_success", "about_another", "drip"})
 
 
 class InvalidFault(ValueError):
@@ -41,7 +46,10 @@ class Occasion:
 
 @dataclass(slots=True)
 class Fault:
-    """One switched-on fault. ``count`` is how many requests it still strikes, None for all until it is deleted."""
+    """One switched-on fault. ``count`` is how many requests it still strikes, None for all until it is deleted.
+
+    ``share`` is how large a part of the requests it is meant for it strikes, drawn one by one; 1 for every one.
+    """
 
     id: str
     kind: str
@@ -52,6 +60,7 @@ class Fault:
     seconds: float
     retry_after: str | None
     made: int
+    share: float = 1.0
     struck: int = 0
 
     def strikes(self, occasion: Occasion) -> bool:
@@ -86,6 +95,7 @@ class Fault:
             "count": self.count,
             "seconds": self.seconds,
             "retry_after": self.retry_after,
+            "share": self.share,
             "struck": self.struck,
         }
 
@@ -119,7 +129,7 @@ class Faults:
     def take(self, kind: str, occasion: Occasion) -> Fault | None:
         """The oldest fault of this kind that strikes the request, with one strike used up; None when there is none."""
         for fault in self._faults.values():
-            if fault.kind == kind and fault.strikes(occasion):
+            if fault.kind == kind and fault.strikes(occasion) and random.random() < fault.share:
                 fault.struck += 1
                 if fault.count is not None:
                     fault.count -= 1
@@ -130,7 +140,7 @@ class Faults:
 def _read(wish: object, fault_id: str) -> Fault:
     if not isinstance(wish, dict):
         raise InvalidFault("a fault is a JSON object")
-    known = {"tenant", "path", "method", "kind", "count", "seconds", "retry_after"}
+    known = {"tenant", "path", "method", "kind", "count", "seconds", "retry_after", "share"}
     if unknown := wish.keys() - known:
         raise InvalidFault(f"unknown: {', '.join(sorted(unknown))}")
     kind = wish.get("kind")
@@ -146,6 +156,7 @@ def _read(wish: object, fault_id: str) -> Fault:
         seconds=_seconds(wish, kind),
         retry_after=_text(wish, "retry_after"),
         made=now_ticks(),
+        share=_share(wish),
     )
 
 
@@ -161,6 +172,13 @@ def _count(wish: dict[str, Any]) -> int | None:
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
         raise InvalidFault("count must be a whole number of at least 1, or null")
     return value
+
+
+def _share(wish: dict[str, Any]) -> float:
+    value = wish.get("share", 1)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= 1:
+        raise InvalidFault("share must be a number above 0 and at most 1")
+    return float(value)
 
 
 def _seconds(wish: dict[str, Any], kind: str) -> float:

@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from connectors.simulator.bodies import parsed
+from connectors.simulator.delivery import as_response, deliver
 from connectors.simulator.exchange import Answer, Call, Handler, Json, Refusal, require_role
+from connectors.simulator.exchanges import ExchangeBook
 from connectors.simulator.faults import Faults, Occasion
 from connectors.simulator.limits import Quota, charge
 from connectors.simulator.log import AcceptedLog
 from connectors.simulator.login import DEFENDER, DEFENDER_XDR, GRAPH, Claims, Tokens, unauthorized
 from connectors.simulator.moments import moment_text, now_ticks, ticks_in
+from connectors.simulator.naming import aimed_path, marker_of
 from connectors.simulator.store import Tenant, World
-from connectors.simulator.wire import ConnectionReset, DoubledAnswer
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -59,6 +61,7 @@ class Gateway:
     faults: Faults
     log: AcceptedLog
     action_seconds: float
+    book: ExchangeBook
 
     def endpoint(self, api: Api, role: str | None, handler: Handler, quota: Quota | None = None) -> Endpoint:
         """The endpoint of a handler that needs this application permission, or checks for itself when None.
@@ -68,13 +71,13 @@ class Gateway:
 
         async def serve(request: Request) -> Response:
             raw = await request.body()
+            body = parsed(raw, request.headers.get("content-type", ""))
             try:
-                tenant, claims, occasion = self._admitted(api, request)
+                tenant, claims, occasion = self._admitted(api, request, body)
             except Refusal as refusal:
-                return _response(_refused(api, refusal, request))
+                return as_response(_refused(api, refusal, request))
             if stall := self.faults.take("stall", occasion):
                 await asyncio.sleep(stall.seconds)
-            body = parsed(raw, request.headers.get("content-type", ""))
             try:
                 refuse_if_struck(self.faults, occasion)
                 call = self._call(request, tenant, claims, occasion, body)
@@ -83,20 +86,22 @@ class Gateway:
                 if role is not None:
                     require_role(call, role)
                 answer = handler(call)
+                self.book.note(request.method, call, answer)
             except Refusal as refusal:
                 answer = _refused(api, refusal, request)
-            if request.method == "POST":
+            if request.method != "GET":
                 await self.log.append(_entry(occasion, body, answer))
-            return await self._delivered(answer, occasion)
+            return await deliver(answer, self.faults, occasion)
 
         return serve
 
-    def _admitted(self, api: Api, request: Request) -> tuple[Tenant, Claims, Occasion]:
+    def _admitted(self, api: Api, request: Request, body: object) -> tuple[Tenant, Claims, Occasion]:
         claims = self.tokens.verify(request.headers.get("authorization", ""), api.audiences)
         tenant = self.world.tenant(claims.tenant_id)
         if tenant is None:
             raise unauthorized("The tenant of the access token is not known.")
-        occasion = Occasion(tenant.id, request.method, request.scope["original_path"], claims.issued)
+        path = aimed_path(request.scope["original_path"], body)
+        occasion = Occasion(tenant.id, request.method, path, claims.issued)
         if self.faults.take("expire_tokens", occasion):
             raise unauthorized("Access token has expired.")
         return tenant, claims, occasion
@@ -109,7 +114,7 @@ class Gateway:
             caller=claims.client_id,
             roles=claims.roles,
             origin=origin_of(request),
-            path=occasion.path,
+            path=request.scope["original_path"],
             path_values=request.path_params,
             query=dict(request.query_params),
             prefer=request.headers.get("prefer", ""),
@@ -118,21 +123,6 @@ class Gateway:
             action_ticks=ticks_in(action_seconds),
             hidden_ticks=ticks_in(hidden.seconds) if hidden else 0,
         )
-
-    async def _delivered(self, answer: Answer, occasion: Occasion) -> Response:
-        response = _response(answer)
-        if answer.status >= 400:
-            return response
-        if late := self.faults.take("answer_late", occasion):
-            await asyncio.sleep(late.seconds)
-        if self.faults.take("reset_after_accepting", occasion):
-            return ConnectionReset()
-        if self.faults.take("truncate", occasion):
-            half = bytes(response.body)[: len(response.body) // 2]
-            return Response(half, answer.status, answer.headers, media_type="application/json")
-        if self.faults.take("answer_twice", occasion):
-            return DoubledAnswer(response)
-        return response
 
 
 def refuse_if_struck(faults: Faults, occasion: Occasion) -> None:
@@ -152,23 +142,16 @@ def _refused(api: Api, refusal: Refusal, request: Request) -> Answer:
     return Answer(refusal.status, api.error_body(refusal, request), refusal.headers)
 
 
-def _response(answer: Answer) -> Response:
-    if answer.body is None:
-        return Response(status_code=answer.status, headers=answer.headers)
-    return JSONResponse(answer.body, answer.status, answer.headers)
-
-
 def _entry(occasion: Occasion, body: object, answer: Answer) -> Json:
-    """One line of the log. Mail has no ExternalId: there the display name is what the caller knows it by."""
-    named = body if isinstance(body, dict) else {}
-    external_id = named.get("ExternalId", named.get("displayName"))
+    """One line of the log."""
     return {
         "at": moment_text(now_ticks()),
         "tenant": occasion.tenant_id,
+        "method": occasion.method,
         "path": occasion.path,
         "body": body,
         "accepted": answer.status < 400,
         "status": answer.status,
         "remote_id": answer.remote_id,
-        "external_id": external_id if isinstance(external_id, str) else None,
+        "external_id": marker_of(body),
     }

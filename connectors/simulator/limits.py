@@ -24,6 +24,9 @@ class Quota:
 
 LIVE_RESPONSE = Quota("runliveresponse", 10, None, is_everyday=False)
 PACKAGE_LINK = Quota("getpackageuri", 2, 120, is_everyday=False)
+INDICATOR_IMPORT = Quota("indicators/import", 30, None)
+ALERT_BATCH = Quota("alerts/batchupdate", 10, 500)
+HUNTING = Quota("hunting", 45, 1500)
 
 
 def charge(tenant: Tenant, quota: Quota, now: int) -> None:
@@ -33,12 +36,16 @@ def charge(tenant: Tenant, quota: Quota, now: int) -> None:
     calls = tenant.calls.setdefault(quota.name, deque())
     while calls and calls[0] <= now - HOUR * TICKS_PER_SECOND:
         calls.popleft()
-    waits = [_wait(calls, quota.a_minute, MINUTE, now)]
+    waits = [_wait(calls, _share(tenant, quota.a_minute), MINUTE, now)]
     if quota.an_hour is not None:
-        waits.append(_wait(calls, quota.an_hour, HOUR, now))
+        waits.append(_wait(calls, _share(tenant, quota.an_hour), HOUR, now))
     if max(waits) > 0:
         raise Refusal(429, "TooManyRequests", "API calls quota exceeded!", {"Retry-After": str(ceil(max(waits)))})
     calls.append(now)
+
+
+def _share(tenant: Tenant, most: int) -> int:
+    return max(1, most * tenant.quota_percent // 100)
 
 
 def _wait(calls: deque[int], most: int, seconds: int, now: int) -> float:

@@ -1,4 +1,4 @@
-"""The log of every authenticated POST: one JSON line each, on disk before the caller gets its answer."""
+"""The log of every authenticated call that acts: one JSON line each, on disk before the caller gets its answer."""
 
 import asyncio
 import json

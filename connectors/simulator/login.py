@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 from uuid import uuid4
 
+from connectors.simulator.assertions import ASSERTION_TYPE, WrongAssertion
 from connectors.simulator.exchange import Json, Refusal
 from connectors.simulator.moments import TICKS_PER_SECOND, moment_text, now_ticks
 from connectors.simulator.store import Tenant, World
@@ -21,13 +22,16 @@ from connectors.simulator.store import Tenant, World
 DEFENDER = "https://api.securitycenter.microsoft.com"
 DEFENDER_XDR = "https://api.security.microsoft.com"
 GRAPH = "https://graph.microsoft.com"
+EXCHANGE = "https://outlook.office365.com"
 LIFETIME_SECONDS = 3599
 
 AUDIENCES = {
     f"{DEFENDER}/.default": DEFENDER,
     "https://securitycenter.onmicrosoft.com/windowsatpservice/.default": DEFENDER,
+    "https://api.securitycenter.windows.com/.default": DEFENDER,
     f"{DEFENDER_XDR}/.default": DEFENDER_XDR,
     f"{GRAPH}/.default": GRAPH,
+    f"{EXCHANGE}/.default": EXCHANGE,
 }
 _DEFENDER_ROLES = (
     "Machine.Read.All",
@@ -40,11 +44,26 @@ _DEFENDER_ROLES = (
     "Machine.LiveResponse",
     "Library.Manage",
     "File.Read.All",
+    "Ti.ReadWrite.All",
+    "Alert.Read.All",
+    "Alert.ReadWrite.All",
+    "AdvancedQuery.Read.All",
+    "AdvancedHunting.Read.All",
 )
 ROLES = {
     DEFENDER: _DEFENDER_ROLES,
     DEFENDER_XDR: _DEFENDER_ROLES,
-    GRAPH: ("SecurityAlert.Read.All", "SecurityAnalyzedMessage.Read.All", "SecurityAnalyzedMessage.ReadWrite.All"),
+    GRAPH: (
+        "SecurityAlert.Read.All",
+        "SecurityAlert.ReadWrite.All",
+        "SecurityAnalyzedMessage.Read.All",
+        "SecurityAnalyzedMessage.ReadWrite.All",
+        "ThreatHunting.Read.All",
+        "ThreatSubmission.ReadWrite.All",
+        "MailboxSettings.ReadWrite",
+        "Mail.Read",
+    ),
+    EXCHANGE: ("Exchange.ManageAsApp",),
 }
 
 
@@ -140,7 +159,7 @@ def openid_configuration(world: World, tenant_id: str, origin: str) -> Json:
     tenant = _known_tenant(world, tenant_id)
     return {
         "token_endpoint": f"{origin}/{tenant.id}/oauth2/v2.0/token",
-        "token_endpoint_auth_methods_supported": ["client_secret_post"],
+        "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
         "authorization_endpoint": f"{origin}/{tenant.id}/oauth2/v2.0/authorize",
         "device_authorization_endpoint": f"{origin}/{tenant.id}/oauth2/v2.0/devicecode",
         "issuer": f"{origin}/{tenant.id}/v2.0",
@@ -161,8 +180,14 @@ def instance_discovery(origin: str, tenant_id: str) -> Json:
     }
 
 
-def client_credentials(world: World, tokens: Tokens, tenant_id: str, form: str, origin: str) -> Json:
-    """A token for a form of ``grant_type``, ``client_id``, ``client_secret`` and ``scope``. Raises LoginError."""
+def client_credentials(
+    world: World, tokens: Tokens, tenant_id: str, form: str, origin: str, token_address: str = ""
+) -> Json:
+    """A token for a form of ``grant_type``, ``client_id``, ``scope`` and ``client_secret`` or ``client_assertion``.
+
+    The assertion is for ``token_address``, which is this endpoint's own unless the older one passes its on. Raises
+    LoginError.
+    """
     tenant = _known_tenant(world, tenant_id)
     fields = {name: values[0] for name, values in parse_qs(form, keep_blank_values=True).items()}
     grant = fields.get("grant_type")
@@ -173,6 +198,7 @@ def client_credentials(world: World, tokens: Tokens, tenant_id: str, form: str, 
             400, "unsupported_grant_type", 70003, f"The app requested an unsupported grant type '{grant}'."
         )
     client_id = _known_client(world, tenant, fields)
+    _require_proof(world, client_id, fields, token_address or f"{origin}/{tenant.id}/oauth2/v2.0/token")
     audience = _known_scope(tenant, fields.get("scope", ""))
     return {
         "token_type": "Bearer",
@@ -187,7 +213,8 @@ def client_credentials_v1(world: World, tokens: Tokens, tenant_id: str, form: st
     fields = parse_qs(form, keep_blank_values=True)
     resource = fields.get("resource", [""])[0].rstrip("/")
     scoped = urlencode({**{name: values[0] for name, values in fields.items()}, "scope": f"{resource}/.default"})
-    answer = client_credentials(world, tokens, tenant_id, scoped, origin)
+    address = f"{origin}/{tenant_id.lower()}/oauth2/token"
+    answer = client_credentials(world, tokens, tenant_id, scoped, origin, address)
     now = now_ticks() // TICKS_PER_SECOND
     moments = {"expires_on": str(now + LIFETIME_SECONDS), "not_before": str(now), "resource": resource}
     return {**{name: str(value) for name, value in answer.items()}, **moments}
@@ -207,14 +234,23 @@ def _known_tenant(world: World, tenant_id: str) -> Tenant:
 
 def _known_client(world: World, tenant: Tenant, fields: dict[str, str]) -> str:
     client_id = fields.get("client_id", "")
-    expected = world.clients.get(client_id)
-    if expected is None:
+    if tenant.is_consent_revoked or not world.knows_client(client_id):
         text = f"Application with identifier '{client_id}' was not found in the directory '{tenant.id}'."
         raise LoginError(400, "unauthorized_client", 700016, text)
-    if not hmac.compare_digest(expected.encode(), fields.get("client_secret", "").encode()):
+    return client_id
+
+
+def _require_proof(world: World, client_id: str, fields: dict[str, str], token_address: str) -> None:
+    if fields.get("client_assertion_type") == ASSERTION_TYPE:
+        try:
+            world.registrations.verify(client_id, fields.get("client_assertion", ""), token_address)
+        except WrongAssertion as error:
+            raise LoginError(401, "invalid_client", 700027, str(error)) from error
+        return
+    expected = world.clients.get(client_id)
+    if expected is None or not hmac.compare_digest(expected.encode(), fields.get("client_secret", "").encode()):
         text = f"Invalid client secret provided. Ensure the secret being sent is right for app '{client_id}'."
         raise LoginError(401, "invalid_client", 7000215, text)
-    return client_id
 
 
 def _known_scope(tenant: Tenant, scope: str) -> str:

@@ -12,6 +12,7 @@ PAGE = 100
 LARGEST_PAGE = 1000
 SEVERITIES = frozenset({"low", "medium", "high"})
 PARAMETERS = frozenset({"displayName", "description", "severity", "action", "remediateSendersCopy", "analyzedEmails"})
+ACTIONS = frozenset(DELIVERY_AFTER) - {"release"}
 FIELDS: dict[str, FieldKind] = {
     "networkMessageId": "address",
     "recipientEmailAddress": "address",
@@ -50,7 +51,7 @@ def remediate(call: Call) -> Answer:
     Raises Refusal (400) for a body Microsoft would not take.
     """
     body = body_object(call)
-    action, pairs = _checked(body), _pairs(body)
+    action, pairs = _checked(call, body), _pairs(body)
     bulk_id = str(uuid4())
     for network_message_id, recipient in pairs:
         email = call.tenant.email(network_message_id, recipient)
@@ -70,7 +71,7 @@ def _change(call: Call, email: Email, action: str, body: Json) -> MailChange:
     return MailChange(action, details, due, visible_from)
 
 
-def _checked(body: Json) -> str:
+def _checked(call: Call, body: Json) -> str:
     for name in body.keys() - PARAMETERS:
         raise _bad(f"The parameter '{name}' is not a valid parameter for the operation 'remediate'.")
     for name in ("displayName", "description"):
@@ -81,10 +82,10 @@ def _checked(body: Json) -> str:
     if not isinstance(body.get("remediateSendersCopy", False), bool):
         raise _bad("Cannot convert the value of 'remediateSendersCopy' to the expected type 'Edm.Boolean'.")
     action = body.get("action")
-    if action == "moveToQuarantine":
+    if action == "moveToQuarantine" and "move_to_quarantine" not in call.tenant.capabilities:
         raise _bad("The action 'moveToQuarantine' is not supported at present.")
-    if not isinstance(action, str) or action not in DELIVERY_AFTER:
-        raise _bad(f"action '{action}' is not one of {', '.join(DELIVERY_AFTER)}.")
+    if not isinstance(action, str) or action not in ACTIONS:
+        raise _bad(f"action '{action}' is not one of {', '.join(sorted(ACTIONS))}.")
     return action
 
 

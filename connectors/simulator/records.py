@@ -143,6 +143,9 @@ DELIVERY_AFTER = {
     "moveToDeletedItems": Delivery("delivered", "deletedFolder"),
     "softDelete": Delivery("delivered", "others"),
     "hardDelete": Delivery("blocked", "dropped"),
+    "moveToQuarantine": Delivery("blocked", "quarantine"),
+    # Exchange's cmdlet, no action of Graph's.
+    "release": Delivery("delivered", "inbox_folder"),
 }
 
 # facts/graph.md 3.2: on-premises or external, failed, dropped and hard-deleted mail cannot be acted on.
@@ -197,7 +200,7 @@ class Email:
 def _timeline_event(change: MailChange, result: str) -> dict[str, Any]:
     return {
         "eventDateTime": moment_text(change.at),
-        "eventType": "air",
+        "eventType": "quarantineRelease" if change.action == "release" else "air",
         "eventSource": "admin",
         "eventResult": result,
         "eventDetails": change.details,

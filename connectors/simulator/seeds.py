@@ -6,6 +6,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+from connectors.simulator.exchange import Refusal
+from connectors.simulator.hunting_tables import event_of
+from connectors.simulator.indicators import seed_indicator
+from connectors.simulator.mailboxes import Mailbox
 from connectors.simulator.moments import moment_text, now_ticks, ticks_in
 from connectors.simulator.records import Email
 from connectors.simulator.store import Tenant, email_key
@@ -61,6 +65,75 @@ def put_file(tenant: Tenant, partial: object) -> None:
         raise InvalidSeed("a file needs sha1")
     base = tenant.files.get(sha1.lower(), _file_defaults(sha1.lower()))
     tenant.files[sha1.lower()] = {**_merged(base, given, "file"), "sha1": sha1.lower()}
+
+
+def put_mailbox(tenant: Tenant, partial: object) -> None:
+    """Add a mailbox or change one, with Exchange's names for its forwarding, and ``rules`` as Graph has them.
+
+    The domain of its ``address`` becomes one of the tenant's accepted domains. Raises InvalidSeed.
+    """
+    given = _object(partial, "mailbox")
+    address, rules = given.pop("address", None), given.pop("rules", [])
+    if not isinstance(address, str) or "@" not in address or not isinstance(rules, list):
+        raise InvalidSeed("a mailbox needs address, and rules is a list")
+    mailbox = tenant.mailboxes.setdefault(address.lower(), Mailbox(address.lower()))
+    mailbox.forwarding = _merged(mailbox.forwarding, given, "mailbox")
+    for rule in rules:
+        mailbox.put_rule(_object(rule, "rule"))
+    put_accepted_domain(tenant, address.partition("@")[2])
+
+
+def put_contact(tenant: Tenant, partial: object) -> None:
+    """Add a mail contact: a recipient of the directory whose mail goes to ``address``. Raises InvalidSeed."""
+    given = _object(partial, "contact")
+    if given.keys() != {"name", "address"} or not all(isinstance(value, str) for value in given.values()):
+        raise InvalidSeed("a contact has name and address")
+    tenant.contacts[given["name"].lower()] = {
+        "Identity": given["name"],
+        "DisplayName": given["name"],
+        "RecipientType": "MailContact",
+        "PrimarySmtpAddress": given["address"],
+        "ExternalEmailAddress": f"SMTP:{given['address']}",
+    }
+
+
+def put_accepted_domain(tenant: Tenant, domain: object) -> None:
+    """Let a domain be the tenant's own. Raises InvalidSeed."""
+    if not isinstance(domain, str):
+        raise InvalidSeed("an accepted domain is a text")
+    if domain.lower() not in tenant.accepted_domains:
+        tenant.accepted_domains.append(domain.lower())
+
+
+def put_indicator(tenant: Tenant, partial: object) -> None:
+    """Add an indicator as ``createdBy`` (a person, say) made it. Raises InvalidSeed for what Defender refuses."""
+    given = _object(partial, "indicator")
+    maker = str(given.pop("createdBy", "somebody@else.example"))
+    try:
+        seed_indicator(tenant, given, maker)
+    except Refusal as refusal:
+        raise InvalidSeed(refusal.message) from refusal
+
+
+def put_event(tenant: Tenant, partial: object) -> None:
+    """Add a row to the hunting table named by ``table``. Raises InvalidSeed."""
+    given = _object(partial, "event")
+    table = str(given.pop("table", ""))
+    try:
+        tenant.events.setdefault(table, []).append(event_of(table, given))
+    except ValueError as error:
+        raise InvalidSeed(str(error)) from error
+
+
+def hunting_trouble(partial: object) -> Json:
+    """What is wrong with hunting: ``trouble`` (cpu_quota, time_out, null) and ``rows`` in every table. InvalidSeed."""
+    given = _object(partial, "hunting")
+    rows = given.get("rows")
+    if given.keys() - {"trouble", "rows"} or given.get("trouble") not in (None, "cpu_quota", "time_out"):
+        raise InvalidSeed("hunting has trouble (cpu_quota, time_out or null) and rows")
+    if rows is not None and (not isinstance(rows, int) or isinstance(rows, bool) or rows < 1):
+        raise InvalidSeed("hunting rows must be a whole number of at least 1, or null")
+    return given
 
 
 def command_result(partial: object) -> Json:

@@ -18,9 +18,12 @@ HOST = "127.0.0.1"
 # So that a client that knows no other address can be led here by its resolver.
 MICROSOFTS_HOSTS = (
     "login.microsoftonline.com",
+    "login.windows.net",
     "graph.microsoft.com",
     "api.securitycenter.microsoft.com",
+    "api.securitycenter.windows.com",
     "api.security.microsoft.com",
+    "outlook.office365.com",
 )
 KEEP_ALIVE_SECONDS = 75  # longer than any client pools a connection, so that no POST meets a closing one
 

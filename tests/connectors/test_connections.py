@@ -10,6 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from connectors.choosing import find_enabled
+from connectors.clouds import ADDRESSES
 from connectors.models import Connection, Health
 from investigations.syncing import sync_tenant
 from portal.access.models import User
@@ -17,7 +18,7 @@ from portal.access.roles import Role
 from portal.audit.models import AuditEvent
 from portal.tenancy.models import Tenant
 from portal.tenancy.scope import acting_for
-from remediation.actions.tasks import _connector_of
+from remediation.actions.draining import way_out_of
 from tests.factories import make_key
 
 pytestmark = pytest.mark.django_db
@@ -177,8 +178,8 @@ def test_the_admin_connects_a_tenant(acme: Tenant, tess: User, pia: User, browse
     assert browse(tess).get(page).status_code == 403
     client = browse(pia)
     assert client.get(page).status_code == 200
-    urls = dict.fromkeys(("login_url", "defender_url", "graph_url"), "https://one.example")
-    form = {"tenant": str(acme.id), "kind": "microsoft", "client_id": "own", "new_client_secret": SECRET, **urls}
+    form = {"tenant": str(acme.id), "kind": "microsoft", "client_id": "own", "new_client_secret": SECRET}
+    form |= {"cloud": "global", **dict.fromkeys(ADDRESSES, "https://one.example")}
     assert client.post(page, form).status_code == 302
     with acting_for(acme.id):
         assert Connection.objects.get().client_secret_set_at is not None
@@ -190,9 +191,9 @@ def test_a_secret_that_does_not_open_shows_in_the_health_and_stops_nobody_else(a
             client_id="own-app", client_secret_sealed=b"\x01" * 60, client_secret_set_at=acme.created_at
         )
     assert sync_tenant(acme.id, lambda page: None) is False
-    assert _connector_of(acme.id) is None
+    assert way_out_of(acme.id).connector is None
     with acting_for(acme.id):
         row.refresh_from_db()
-    assert row.health == Health.REFUSED
+    assert row.health == Health.CREDENTIAL_WRONG
     assert "does not open" in row.health_detail
     assert str(acme.id) in row.health_detail

@@ -23,9 +23,10 @@ import httpx
 import pytest
 import trustme
 
+from connectors.microsoft.connector import Microsoft
 from connectors.microsoft.http import Api
 from connectors.microsoft.sign_in import DEFENDER, Resource
-from connectors.protocol import ConnectionSettings
+from connectors.protocol import ActionRequest, ConnectionSettings, Receipt, RemoteState
 from portal.secrets.secret_text import SecretText
 
 TENANT = "7c2f9e10-41b8-4d07-9a3e-5d6b8e0f1a22"
@@ -96,7 +97,7 @@ def reset(connection: socket.socket) -> None:
     connection.close()
 
 
-def token(**claims: str) -> str:
+def token(**claims: object) -> str:
     """A token as Entra shapes it; nobody verifies the signature here."""
     payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
     return f"eyJhbGciOiJub25lIn0.{payload}.c2lnbmVk"
@@ -141,8 +142,8 @@ def tokens() -> Tokens:
 
 @pytest.fixture
 def api(wire: Wire, tokens: Tokens, ca_file: str) -> Api:
-    """Defender at the wire, with one second for each call."""
-    return Api(wire.url, resource=DEFENDER, tokens=tokens, tenant_id=TENANT, ca_file=ca_file, deadline_seconds=1)
+    """Defender at the wire, with one second for each call, for a tenant whose quotas nobody has touched."""
+    return Api(wire.url, resource=DEFENDER, tokens=tokens, tenant_id=str(uuid4()), ca_file=ca_file, deadline_seconds=1)
 
 
 @dataclass(frozen=True)
@@ -163,14 +164,15 @@ class Simulator:
             login_url=self.url,
             defender_url=self.url,
             graph_url=self.url,
+            exchange_url=self.url,
             ca_file=self.ca_file,
         )
 
     def seed(self, **what: object) -> None:
-        self._admin("PUT", f"/tenants/{self.tenant_id}", what)
+        self.admin("PUT", f"/tenants/{self.tenant_id}", what)
 
     def fault(self, **what: object) -> None:
-        self._admin("POST", "/faults", {"tenant": self.tenant_id, **what})
+        self.admin("POST", "/faults", {"tenant": self.tenant_id, **what})
 
     @property
     def trust(self) -> ssl.SSLContext:
@@ -196,10 +198,10 @@ class Simulator:
 
     def accepted(self) -> list[dict[str, Any]]:
         """What it has accepted for this tenant: the judge."""
-        entries = self._admin("GET", f"/log?tenant={self.tenant_id}")["entries"]
+        entries = self.admin("GET", f"/log?tenant={self.tenant_id}")["entries"]
         return [entry for entry in entries if entry["accepted"]]
 
-    def _admin(self, method: str, path: str, body: object = None) -> Any:
+    def admin(self, method: str, path: str, body: object = None) -> Any:
         answer = httpx.request(method, f"{self.url}/_simulator{path}", json=body, verify=self.trust)
         return answer.raise_for_status().json()
 
@@ -228,3 +230,14 @@ def simulator(simulator_note: dict[str, str]) -> Simulator:
     emails = [{"networkMessageId": str(UUID(int=n)), "recipientEmailAddress": "ada@x.example"} for n in (1, 2)]
     fresh.seed(machines=[{"id": "a" * 40, "computerDnsName": "lap-01"}], emails=emails)
     return fresh
+
+
+def await_end(microsoft: Microsoft, action: ActionRequest) -> Receipt:
+    """Look up until the action is there and neither pending nor in progress."""
+    ends = time.monotonic() + 10
+    while time.monotonic() < ends:
+        receipt = microsoft.look_up([action]).found.get(action.action_id)
+        if receipt is not None and receipt.state not in {RemoteState.PENDING, RemoteState.IN_PROGRESS}:
+            return receipt
+        time.sleep(0.1)
+    raise AssertionError("the action did not end within 10 s")

@@ -1,5 +1,6 @@
 """One exchange: how it may end, how long it may take, and what must never happen on the way."""
 
+import json
 import socket
 import time
 from datetime import UTC, datetime
@@ -34,6 +35,9 @@ def post(api: Api) -> Answer:
         ("-5", None),
         ("nan", None),
         ("1" + "0" * 400, None),
+        ("1000000000", 86400.0),
+        ("Fri, 20 Nov 9999 12:00:45 GMT", 86400.0),
+        ("Fri, 20 Nov 2026 12:00:45 +99999999999999999", None),
     ],
 )
 def test_retry_after_is_read_in_every_form(header: str | None, seconds: float | None) -> None:
@@ -234,3 +238,37 @@ def test_a_connection_is_used_again(api: Api, wire: Wire) -> None:
     post(api)
 
     assert len(peers) == 1
+
+
+def test_words_that_intune_wraps_in_json_twice_are_unwrapped(api: Api, wire: Wire) -> None:
+    inner = {"_version": 3, "Message": "An error has occurred - Activity ID: 5b1f2c1e", "CustomApiErrorPhrase": ""}
+    wrapped = json.dumps({"ErrorCode": "Forbidden", "Message": json.dumps(inner)})
+    answer = http(403, {"error": {"code": "UnknownError", "message": wrapped}})
+    wire.script = lambda out, _request: out.sendall(answer)
+
+    with pytest.raises(Refused, match="An error has occurred - Activity ID: 5b1f2c1e") as refused:
+        api.get("/v1.0/deviceManagement/managedDevices")
+
+    assert "_version" not in str(refused.value)
+
+
+def test_a_list_whose_pages_go_in_circles_is_not_walked_for_ever(api: Api, wire: Wire) -> None:
+    def page(out: socket.socket, request: bytes) -> None:
+        other = "b" if b"?page=a" in request else "a"
+        out.sendall(http(200, {"value": [{"id": other}], "@odata.nextLink": f"{wire.url}/api/list?page={other}"}))
+
+    wire.script = page
+
+    with pytest.raises(OutcomeUnknown, match="circles"):
+        list(api.pages("/api/list", {}))
+    assert len(wire.requests) == 3
+
+
+def test_an_answer_nested_too_deep_to_be_read_leaves_the_outcome_open(api: Api, wire: Wire) -> None:
+    nested = b"[" * 100_000
+    wire.script = lambda out, _request: out.sendall(
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + str(len(nested)).encode() + b"\r\n\r\n" + nested
+    )
+
+    with pytest.raises(OutcomeUnknown):
+        post(api)

@@ -4,6 +4,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -14,14 +15,20 @@ from connectors.protocol import ActionRequest, ConnectionSettings, NotSent, Refu
 from portal.secrets.secret_text import SecretText
 from tests.connectors.microsoft.conftest import TENANT, Wire, drip, http, token
 
-GOOD = {"tid": TENANT, "aud": "https://api.securitycenter.microsoft.com", "appid": "app"}
+GOOD: dict[str, Any] = {
+    "tid": TENANT,
+    "aud": "https://api.securitycenter.microsoft.com",
+    "appid": "app",
+    "roles": ["Machine.Read.All"],
+}
 ISOLATE = ActionRequest(uuid4(), "isolate_device", "a" * 40, {"isolation_type": "Full"}, "why")
 
 
 @pytest.fixture
 def settings(wire: Wire, ca_file: str) -> ConnectionSettings:
-    secret = SecretText("s3cret-canary")
-    return ConnectionSettings("microsoft", TENANT, "app", secret, wire.url, wire.url, wire.url, ca_file)
+    return ConnectionSettings(
+        "microsoft", TENANT, "app", SecretText("s3cret-canary"), wire.url, wire.url, wire.url, ca_file=ca_file
+    )
 
 
 def login(wire: Wire, *token_answers: bytes) -> None:
@@ -44,21 +51,22 @@ def login(wire: Wire, *token_answers: bytes) -> None:
     wire.script = script
 
 
-def granted(**claims: str) -> bytes:
+def granted(**claims: Any) -> bytes:
     return http(200, {"token_type": "Bearer", "expires_in": 3599, "access_token": token(**claims)})
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "code"),
     [
-        {"tid": "11111111-2222-3333-4444-555555555555"},
-        {"tid": ""},
-        {"aud": "https://graph.microsoft.com"},
-        {"appid": "another-app"},
+        ({"tid": "11111111-2222-3333-4444-555555555555"}, "WrongTenant"),
+        ({"tid": ""}, "WrongTenant"),
+        ({"aud": "https://graph.microsoft.com"}, "WrongToken"),
+        ({"appid": "another-app"}, "WrongToken"),
+        ({"roles": []}, "NoRoles"),
     ],
 )
 def test_a_token_of_somebody_else_is_refused_before_the_api_hears_of_it(
-    wire: Wire, settings: ConnectionSettings, wrong: dict[str, str]
+    wire: Wire, settings: ConnectionSettings, wrong: dict[str, Any], code: str
 ) -> None:
     login(wire, granted(**{**GOOD, **wrong}))
     told = []
@@ -66,7 +74,7 @@ def test_a_token_of_somebody_else_is_refused_before_the_api_hears_of_it(
     with pytest.raises(Refused) as caught:
         Microsoft(settings, deadline_seconds=2).send(ISOLATE, before_sending=lambda: told.append("sent"))
 
-    assert caught.value.code == "WrongToken"
+    assert caught.value.code == code
     assert told == []
     assert not [request for request in wire.requests if b"/api/" in request]
 

@@ -10,7 +10,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from connectors.microsoft import file_information
+from connectors.microsoft import (
+    classification,
+    file_information,
+    forwarding,
+    indicators,
+    quarantine,
+    submissions,
+    url_blocks,
+)
 from connectors.microsoft.connector import Microsoft
 from connectors.protocol import (
     ActionRequest,
@@ -24,7 +32,7 @@ from connectors.protocol import (
     Throttled,
 )
 from portal.secrets.secret_text import SecretText
-from tests.connectors.microsoft.conftest import Simulator
+from tests.connectors.microsoft.conftest import Simulator, await_end
 
 pytestmark = pytest.mark.process
 
@@ -66,17 +74,6 @@ def send(microsoft: Microsoft, action: ActionRequest) -> Receipt:
     return microsoft.send(action, before_sending=lambda: None)
 
 
-def await_end(microsoft: Microsoft, action: ActionRequest) -> Receipt:
-    """Look up until the action is there and neither pending nor in progress."""
-    ends = time.monotonic() + 10
-    while time.monotonic() < ends:
-        receipt = microsoft.look_up([action]).found.get(action.action_id)
-        if receipt is not None and receipt.state not in {RemoteState.PENDING, RemoteState.IN_PROGRESS}:
-            return receipt
-        time.sleep(0.1)
-    raise AssertionError("the action did not end within 10 s")
-
-
 @pytest.mark.parametrize(("action_type", "parameters"), ACTIONS)
 def test_every_action_goes_through_once_and_is_found_again(
     microsoft: Microsoft, simulator: Simulator, action_type: str, parameters: dict[str, Any]
@@ -93,7 +90,17 @@ def test_every_action_goes_through_once_and_is_found_again(
 
 
 def test_the_actions_above_are_all_the_connector_has() -> None:
-    assert {action_type for action_type, _ in ACTIONS} | file_information.ACTIONS == Microsoft.action_types
+    in_files_of_their_own = (
+        file_information.ACTIONS
+        | {"quarantine_email"}
+        | forwarding.ACTIONS
+        | quarantine.ACTIONS
+        | url_blocks.ACTIONS
+        | classification.ACTIONS
+        | indicators.ACTIONS
+        | submissions.ACTIONS
+    )
+    assert {action_type for action_type, _ in ACTIONS} | in_files_of_their_own == Microsoft.action_types
 
 
 @pytest.mark.parametrize("make", [request, lambda: request("soft_delete_email", messages=MESSAGES)])

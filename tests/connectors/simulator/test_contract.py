@@ -95,7 +95,9 @@ def test_the_library_and_files_are_as_declared(check: Check, acme: Company) -> N
 
 def test_the_commands_the_connector_sends_are_as_declared(check: Check, acme: Company) -> None:
     url, ca_file = acme.simulator.url, acme.simulator.ca_file
-    settings = ConnectionSettings("microsoft", acme.id, "quell-demo", SecretText("demo-secret"), url, url, url, ca_file)
+    settings = ConnectionSettings(
+        "microsoft", acme.id, "quell-demo", SecretText("demo-secret"), url, url, url, ca_file=ca_file
+    )
     actions: list[tuple[str, dict[str, str]]] = [
         ("request_sample", {"path": "C:\\x.exe"}),
         ("delete_file", {"path": "C:\\x.exe"}),
@@ -137,4 +139,38 @@ def test_mails_are_as_declared(check: Check, acme: Company, after_action: Callab
     rows.append(acme.graph.get(f"/v1.0/security/collaboration/analyzedEmails/{rows[0]['id']}").json())
     assert len(rows[-1]["timelineEvents"]) == 5
     found = check("graph-v1-excerpt.csdl", "microsoft.graph.security.analyzedEmail", rows)
+    assert found.returncode == 0, found.stdout
+
+
+def test_mails_in_quarantine_are_as_declared(
+    check: Check, found_company: Callable[..., Company], after_action: Callable[[], None]
+) -> None:
+    mail = {"networkMessageId": "mail-1", "recipientEmailAddress": "ada@acme.example"}
+    company = found_company(emails=[mail], capabilities=["move_to_quarantine"])
+    company.remediate("mail-1", "moveToQuarantine")
+    after_action()
+    rows = [company.mail("mail-1")]
+    body = {"CmdletName": "Get-QuarantineMessage", "Parameters": {"RecipientAddress": ["ada@acme.example"]}}
+    path = f"/adminapi/beta/{company.id}/InvokeCommand"
+    with company.simulator.client(company.id, "https://outlook.office365.com") as exchange:
+        [quarantined] = exchange.post(path, json={"CmdletInput": body}).json()["value"]
+        release = {"Identity": quarantined["Identity"], "User": ["ada@acme.example"]}
+        body = {"CmdletName": "Release-QuarantineMessage", "Parameters": release}
+        assert exchange.post(path, json={"CmdletInput": body}).status_code == 200
+    after_action()
+    rows.append(company.mail("mail-1"))
+    assert [row["latestDelivery"]["location"] for row in rows] == ["quarantine", "inbox_folder"]
+    found = check("graph-v1-excerpt.csdl", "microsoft.graph.security.analyzedEmail", rows)
+    assert found.returncode == 0, found.stdout
+
+
+def test_inbox_rules_are_as_declared(check: Check, acme: Company) -> None:
+    recipient = {"emailAddress": {"name": "x", "address": "x@evil.example"}}
+    actions = {"forwardTo": [recipient], "redirectTo": [recipient], "delete": True, "stopProcessingRules": True}
+    rules = [{"id": "one", "actions": actions, "conditions": {"subjectContains": ["invoice"]}}]
+    acme.seed(mailboxes=[{"address": "ada@acme.example", "rules": rules}])
+    path = "/v1.0/users/ada@acme.example/mailFolders/inbox/messageRules"
+    rows = acme.graph.get(path).json()["value"]
+    rows.append(acme.graph.patch(f"{path}/one", json={"isEnabled": False}).json())
+    found = check("graph-v1-excerpt.csdl", "microsoft.graph.messageRule", rows)
     assert found.returncode == 0, found.stdout
