@@ -203,7 +203,10 @@ class Alert(TenantModel):
 class Evidence(TenantModel):
     """One entity an alert names, Microsoft's verdict on it, and what Quell decided and why.
 
-    `entity_key` tells entities of one alert apart; the same file on two devices is two.
+    `entity_key` tells entities of one alert apart; the same file on two devices is two. `recipients` are those of a
+    mail cluster's messages, by network message id in small letters, as far as they were looked up: a message that none
+    was found for has an empty list. `recipients_error` says why they could not be, and `recipients_due_at` when they
+    are looked up again (UTC), None where that is at once or no more.
     """
 
     alert = TenantForeignKey(Alert, on_delete=models.CASCADE, related_name="evidence", verbose_name=_("alert"))
@@ -227,6 +230,11 @@ class Evidence(TenantModel):
     network_message_id = models.CharField(_("network message id"), max_length=100, blank=True)
     network_message_ids = ArrayField(models.TextField(), verbose_name=_("network message ids"), default=list)
     recipient = models.TextField(_("recipient"), blank=True)
+    recipients = models.JSONField(_("recipients"), null=True, editable=False)
+    recipients_error = models.TextField(
+        _("why the recipients are not known"), blank=True, default="", db_default="", editable=False
+    )
+    recipients_due_at = models.DateTimeField(_("when the recipients are looked up again"), null=True, editable=False)
     mailbox = models.TextField(_("mailbox"), blank=True)
     url = models.TextField(_("URL"), blank=True)
     raw = models.JSONField(_("as received"))
@@ -253,6 +261,11 @@ class Evidence(TenantModel):
                 fields=("tenant", "network_message_id"),
                 condition=~models.Q(network_message_id=""),
                 name="evidence_by_message",
+            ),
+            models.Index(
+                fields=("tenant", "id"),
+                condition=models.Q(outcome=EvidenceOutcome.WAITING_FOR_RECIPIENTS),
+                name="evidence_without_recipients",
             ),
         )
 

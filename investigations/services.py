@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from investigations.models import Device, Evidence, Investigation, InvestigationDevice
-from investigations.states import OPEN_STATES, EvidenceOutcome, InvestigationState, Verdict
+from investigations.states import OPEN_STATES, WAITING_OUTCOMES, EvidenceOutcome, InvestigationState, Verdict
 from investigations.turns import take_turn
 from portal.access.actors import Actor
 from portal.access.exceptions import BadRequest, Conflict
@@ -102,7 +102,7 @@ def _evidence_facts(investigations: Sequence[Investigation]) -> dict[UUID, Evide
         Evidence.objects.filter(investigation__in=investigations)
         .values("investigation_id")
         .annotate(
-            waiting=Count("id", filter=Q(outcome__in=["", EvidenceOutcome.WAITING_FOR_VERDICT])),
+            waiting=Count("id", filter=Q(outcome__in=["", *WAITING_OUTCOMES])),
             threats=Count("id", filter=threats),
         )
     )

@@ -219,8 +219,13 @@ class EvidenceOutcome(TextChoices):
     PENDING = "pending", _("Pending approval")
     NOT_NEEDED = "not_needed", _("Nothing needed")
     WAITING_FOR_VERDICT = "waiting_for_verdict", _("Waiting for a verdict")
+    WAITING_FOR_RECIPIENTS = "waiting_for_recipients", _("Looking up recipients")
     NO_AUTOMATED_RESPONSE = "no_automated_response", _("No automated response")
     NO_ACTION = "no_action", _("No action")
+
+
+WAITING_OUTCOMES: Final = frozenset({EvidenceOutcome.WAITING_FOR_VERDICT, EvidenceOutcome.WAITING_FOR_RECIPIENTS})
+"""What is not decided for good: it is decided anew when what it waits for is there."""
 
 
 def _folded(word: str) -> str:

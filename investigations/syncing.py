@@ -15,9 +15,11 @@ from django.conf import settings
 from django.db.models import DateTimeField, F, Value
 from django.db.models.functions import Greatest, Least, Now
 
+from connectors import checks
 from connectors.choosing import find_enabled
-from connectors.models import Connection, Health
-from connectors.protocol import ConnectionSettings, Connector, ConnectorError, NotSent, Refused
+from connectors.health import note_trouble, note_working
+from connectors.models import Connection
+from connectors.protocol import ConnectionSettings, Connector, ConnectorError
 from connectors.registry import open_connection
 from investigations.fields import Fields, RefusedRecord
 from investigations.payloads import DevicePayload, read_machine
@@ -37,42 +39,45 @@ _DEVICES_AT_ONCE: Final = 1000
 def sync_tenant(tenant_id: UUID, handle_page: Callable[[Page], None]) -> bool:
     """Read the tenant's devices, then its alerts page by page; return whether all of it was read.
 
-    `handle_page` stores one page in a scope of its own. How it went is the connection's health.
+    A connection whose check is due is checked first. `handle_page` stores one page in a scope of its own. How it went
+    is the connection's health.
     """
     try:
         begun = _begin(tenant_id)
     except SecretUnreadable as error:
-        return _stop(tenant_id, Health.REFUSED, error)
+        return _stop(tenant_id, error)
     if begun is None:
         return False
-    wanted, since = begun
+    row, wanted = begun
+    since = row.alerts_read_to
     try:
         connector = open_connection(wanted, deadline_seconds=settings.ACTION_DEADLINE_SECONDS)
     except ValueError as error:  # an address that is not https, or a kind nobody connects to
-        return _stop(tenant_id, Health.REFUSED, error)
+        return _stop(tenant_id, error)
+    if checks.is_due(row):
+        checks.check_opened(tenant_id, row.pk, connector)
     try:
         _read_devices(tenant_id, connector)
         _read_alerts(tenant_id, connector, since - OVERLAP if since else None, handle_page)
     except ConnectorError as error:
-        was_told_no = isinstance(error, Refused) and not isinstance(error, NotSent)
-        return _stop(tenant_id, Health.REFUSED if was_told_no else Health.UNREACHABLE, error)
-    _note_health(tenant_id, Health.WORKING, "")
+        return _stop(tenant_id, error)
+    note_working(tenant_id)
     return True
 
 
-def _begin(tenant_id: UUID) -> tuple[ConnectionSettings, datetime | None] | None:
-    """Read the tenant's connection and watermark, and put its next sync off so that nobody else begins the same one."""
+def _begin(tenant_id: UUID) -> tuple[Connection, ConnectionSettings] | None:
+    """Read the tenant's connection with its watermark, and put its next sync off: nobody else begins the same one."""
     with acting_for(tenant_id):
         row = find_enabled(tenant_id)
         if row is None:
             return None
         later = Now() + timedelta(seconds=settings.SYNC_SECONDS)
         Connection.objects.filter(pk=row.pk).update(next_sync_at=later)
-        return row.as_settings(), row.alerts_read_to
+        return row, row.as_settings()
 
 
-def _stop(tenant_id: UUID, health: Health, error: Exception) -> bool:
-    _note_health(tenant_id, health, str(error))
+def _stop(tenant_id: UUID, error: Exception) -> bool:
+    note_trouble(tenant_id, error)
     logger.warning("Sync of tenant %s stopped: %s", tenant_id, error)
     return False
 
@@ -151,8 +156,3 @@ def _updated_at(record: Mapping[str, Any]) -> datetime | None:
         return Fields(record).moment("lastUpdateDateTime")
     except RefusedRecord:
         return None  # the ingest of the page has said so already
-
-
-def _note_health(tenant_id: UUID, health: Health, detail: str) -> None:
-    with acting_for(tenant_id):
-        Connection.objects.filter(is_enabled=True).update(health=health, health_detail=detail, health_at=Now())

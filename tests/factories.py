@@ -85,7 +85,7 @@ def make_evidence(alert: Alert, device: Device | None = None, **fields: Any) -> 
 
 def make_pending_action(
     tenant: Tenant,
-    device: Device,
+    device: Device | None,
     *,
     type_name: str = "isolate_device",
     requested_by: User | None = None,

@@ -60,6 +60,7 @@ def evidence_rows(found: models.QuerySet) -> list[dict[str, Any]]:
     rows: Iterable[Evidence] = found.select_related("device").defer("raw").order_by("id")[:MOST_ROWS]
     return [
         {
+            "pk": row.pk,
             "kind": row.get_kind_display(),
             "label": row.label,
             "path": row.file_path,

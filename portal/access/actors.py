@@ -21,12 +21,14 @@ class Actor:
     """A person or service account for the length of one request. An empty `capabilities` means: may nothing.
 
     `second_factor_at` (UTC) is when the person last showed a second factor in this session; None for API keys.
+    `is_key` is whether it is an API key that asks.
     """
 
     id: UUID
     label: str
     capabilities: Mapping[UUID, frozenset[Capability]] = field(default_factory=dict)
     second_factor_at: datetime | None = None
+    is_key: bool = False
 
     @property
     def stamp(self) -> ActorStamp:
@@ -64,6 +66,11 @@ class Actor:
                 % {"permission": capability.value}
             )
 
+    def require_person(self) -> None:
+        """Raise Forbidden for an API key: it cannot say what only somebody who looked can say."""
+        if self.is_key:
+            raise Forbidden(_("A person has to say this; an API key cannot."))
+
     def within(self, tenant_id: UUID) -> "Actor":
         """Return the same person with what they may do for one tenant alone."""
         held = {key: found for key, found in self.capabilities.items() if key == tenant_id}
@@ -89,7 +96,7 @@ def actor_for(user: User, *, by_key: bool, second_factor_at: datetime | None = N
             continue
         held = HELD[role] & KEYS_MAY if by_key else HELD[role]
         capabilities[tenant_id] = capabilities.get(tenant_id, frozenset()) | held
-    return Actor(user.pk, user.email, capabilities, second_factor_at)
+    return Actor(user.pk, user.email, capabilities, second_factor_at, is_key=by_key)
 
 
 def actor_of_key(key: ApiKey) -> Actor:
@@ -101,4 +108,4 @@ def actor_of_key(key: ApiKey) -> Actor:
         for tenant_id, held in account.capabilities.items()
         if key.tenant_ids is None or tenant_id in key.tenant_ids
     }
-    return Actor(account.id, account.label, reached)
+    return replace(account, capabilities=reached)

@@ -11,7 +11,9 @@ from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
 
-TASKS = {lane: f"remediation.actions.tasks.{lane}" for lane in ("drain", "settle", "sync")}
+TASKS = {lane: f"remediation.actions.tasks.{lane}" for lane in ("drain", "settle", "sync")} | {
+    "hunt": "remediation.hunting.tasks.hunt"
+}
 QUIET_SECONDS = 10
 """A bell that was rung and not yet answered is not rung again for so long."""
 

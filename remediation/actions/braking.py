@@ -38,7 +38,7 @@ class Brakes:
     def judge(self, type_name: str, device: Device | None, *, is_approved: bool) -> Demand:
         """Return what a new action needs; one that runs by itself takes up room, so the order of asking counts."""
         usual = self.rules[type_name]
-        if CATALOGUE[type_name].is_release:
+        if CATALOGUE[type_name].is_ordered_alone:
             return Demand(0 if is_approved else usual)
         if device is not None and device.pk in self.protected and type_name in DESTRUCTIVE:
             return Demand(

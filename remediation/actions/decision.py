@@ -7,7 +7,8 @@ The rules are Microsoft's (automation levels; remediation actions), as this prod
 2. No threats were found: nothing is needed.
 3. It was found on a device whose group has no automated response: nothing runs, nothing pends, whatever the verdict.
 4. The verdict is unknown: it waits for one.
-5. No action fits: the kind has none, what the action needs is missing, or the action is not available.
+5. No action fits: the kind has none, what the action needs is missing, or the action is not available. Who received
+   the messages of a mail cluster is looked up first; until then it waits.
 6. It is suspicious: a person decides, at every level.
 7. It is malicious: mail asks a person, a device's isolation too unless the tenant opted in, and the automation
    level decides about files, and about processes only where it is Full. Where a file really lies is in doubt: a person
@@ -17,6 +18,7 @@ The rules are Microsoft's (automation levels; remediation actions), as this prod
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import groupby
 from typing import Final, NamedTuple
 
@@ -45,6 +47,9 @@ ACTION_OF_KIND: Final = {
 }
 """Which action a kind of evidence leads to; a process leads to the one for its image."""
 
+MOST_MESSAGES: Final = 10_000
+"""A mail cluster of more messages is no matter for one decision."""
+
 _LABELS: Final = {
     "isolate_device": gettext_lazy("Isolate device"),
     "stop_and_quarantine_file": gettext_lazy("Stop and quarantine file"),
@@ -60,9 +65,12 @@ class Facts:
     """All a decision rests on.
 
     `automation_level` is the device group's; None for mail, and where the group is not known, which asks a
-    person. `file_path` is folder and name. `recipients_known` matters for mail clusters. `wired` names the
-    action types that can be requested. `device_isolation_is_automatic` and `is_protected`, the device's, are the
-    tenant's own choice.
+    person. `file_path` is folder and name. For mail clusters, `recipients_known` is whether it is known who received
+    every message, `recipients_error` why that could not be looked up, `looked_up_again_at` when it is tried again if it
+    is (UTC), and `message_count` how many messages in
+    mailboxes there are. `has_url` is whether the address can be on Exchange's block list. `wired` names the action
+    types that can be requested. `device_isolation_is_automatic` and `is_protected`, the device's, are the tenant's own
+    choice.
     """
 
     kind: EvidenceKind
@@ -76,6 +84,11 @@ class Facts:
     wired: frozenset[str]
     device_isolation_is_automatic: bool = False
     is_protected: bool = False
+    recipients_error: str = ""
+    looked_up_again_at: datetime | None = None
+    message_count: int = 1
+    has_url: bool = True
+    has_mailbox: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +104,8 @@ def decide(facts: Facts) -> Decision:
     """Return what happens about this piece of evidence. Never raises, touches nothing."""
     if settled := _without_action(facts):
         return settled
+    if facts.kind == EvidenceKind.MAIL_CLUSTER and (reason := _awaited_recipients(facts)):
+        return Decision(EvidenceOutcome.WAITING_FOR_RECIPIENTS, "", reason)
     if obstacle := _obstacle(facts):
         return Decision(EvidenceOutcome.NO_ACTION, "", obstacle)
     is_automatic, reason = _approval(facts)
@@ -114,6 +129,18 @@ def _without_action(facts: Facts) -> Decision | None:
     return None
 
 
+def _awaited_recipients(facts: Facts) -> str:
+    """Say that the recipients of a cluster are looked up, or will be again, "" where they are not."""
+    if facts.recipients_known:
+        return ""
+    if not facts.recipients_error:
+        return _("The recipients of these messages are being looked up.")
+    if facts.looked_up_again_at is None:
+        return ""
+    words = _("Who received these messages could not be looked up; it is tried again at %(time)s UTC. %(error)s")
+    return words % {"time": f"{facts.looked_up_again_at:%Y-%m-%d %H:%M}", "error": facts.recipients_error}
+
+
 def _obstacle(facts: Facts) -> str:
     """Answer step 5: why no action can be taken, "" if one can."""
     action_type = ACTION_OF_KIND.get(facts.kind)
@@ -123,10 +150,36 @@ def _obstacle(facts: Facts) -> str:
         return _("Cannot act: no device.")
     if facts.kind in _FILE_KINDS and not facts.has_sha1:
         return _("Cannot act: no SHA-1.")
-    if facts.kind == EvidenceKind.MAIL_CLUSTER and not facts.recipients_known:
-        return _("Cannot act: the recipients of these messages are not known.")
+    if facts.kind in MAIL_KINDS and (missing := _missing_of_mail(facts)):
+        return missing
     if action_type not in facts.wired:
         return _("Cannot act: “%(action)s” is not available yet.") % {"action": _LABELS[action_type]}
+    return ""
+
+
+def _missing_of_mail(facts: Facts) -> str:
+    """Say what an action on mail would need and has not, "" where it has all."""
+    if facts.kind == EvidenceKind.URL and not facts.has_url:
+        return _("Cannot act: Exchange's block list cannot hold this address.")
+    if facts.kind == EvidenceKind.MAILBOX and not facts.has_mailbox:
+        return _("Cannot act: the address of the mailbox is not known.")
+    return _missing_of_cluster(facts) if facts.kind == EvidenceKind.MAIL_CLUSTER else ""
+
+
+def _missing_of_cluster(facts: Facts) -> str:
+    if not facts.recipients_known:
+        words = _(
+            "Cannot act: who received these messages could not be looked up, and it is not tried again by itself; the "
+            "page of the look-up, under Hunting, tries it anew. %(error)s"
+        )
+        return words % {"error": facts.recipients_error}
+    if not facts.message_count:
+        return _("Cannot act: none of these messages was found in a mailbox.")
+    if facts.message_count > MOST_MESSAGES:
+        return _(
+            "Cannot act: these are more than 10,000 messages. Search for them in the Explorer, and act on a part at a"
+            " time."
+        )
     return ""
 
 

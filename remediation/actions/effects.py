@@ -1,11 +1,11 @@
 """What an action does to people's devices and mail, in one sentence each, told before anybody approves it."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from remediation.actions.models import RemediationAction
 from remediation.catalogue import CATALOGUE, ActionType
@@ -37,6 +37,13 @@ EFFECTS: Final[Mapping[str, Promise]] = {
     "unblock_url": gettext_lazy("the address can be opened again."),
     "turn_off_forwarding": gettext_lazy("the mailbox no longer forwards mail outside."),
     "restore_forwarding": gettext_lazy("the mailbox forwards mail outside again, as it did before."),
+    "allow_indicator": gettext_lazy("Defender lets it pass on all the tenant's devices, and no longer acts on it."),
+    "block_indicator": gettext_lazy("Defender blocks it on all the tenant's devices."),
+    "remove_indicator": gettext_lazy("the tenant's own rule about it is removed, and Defender judges it again."),
+    "classify_alert": gettext_lazy("the alert gets this classification at Microsoft, in place of the one it had."),
+    "submit_email": gettext_lazy("the messages and their contents go to Microsoft to be judged anew."),
+    "submit_url": gettext_lazy("the address goes to Microsoft to be judged anew."),
+    "submit_file": gettext_lazy("the file goes to Microsoft to be judged anew."),
     "widen_investigation": gettext_lazy("the same evidence on more devices is acted on, by their groups' levels."),
 }  # fmt: skip
 
@@ -47,9 +54,20 @@ SELECTIVE_ISOLATION: Final = gettext_lazy(
 
 def describe_effect(action: RemediationAction) -> str:
     """Return what the action does, in words."""
-    if action.parameters.get("isolation_type") == "Selective":
+    return describe_effect_of(action.kind, action.parameters)
+
+
+def describe_effect_of(kind: ActionType, parameters: Mapping[str, Any]) -> str:
+    """Return what an action of this type with these parameters does, in words."""
+    if parameters.get("isolation_type") == "Selective":
         return str(SELECTIVE_ISOLATION)
-    return str(EFFECTS[action.type])
+    effect = str(EFFECTS[kind.name])
+    if days := parameters.get("days"):
+        return ngettext("%(effect)s It holds for %(days)d day.", "%(effect)s It holds for %(days)d days.", days) % {
+            "effect": effect,
+            "days": days,
+        }
+    return effect
 
 
 def describe_undo(kind: ActionType) -> str:
@@ -65,8 +83,3 @@ def describe_undo(kind: ActionType) -> str:
         "inverse": inverse.label,
         "effect": EFFECTS[inverse.name],
     }
-
-
-def can_be_undone(kind: ActionType) -> bool:
-    """Return whether Quell itself can take back an action of this type."""
-    return bool(kind.inverse) and CATALOGUE[kind.inverse].is_wired

@@ -24,6 +24,9 @@ class RemediationAction(TenantModel):
 
     `state` is written by `transitions` alone. `parameters_sha256` is over tenant, type, target and parameters;
     decisions are bound to it. `fence` counts the times it was claimed: a worker whose fence is old has lost the action.
+    `entity` says what the same decision would be about elsewhere (`remediation.actions.entities`). `findings` is what
+    it read at Microsoft: a file's profile, or the setting it changes as it was before. `cancel_asked_at` is when
+    somebody asked Microsoft to stop it.
     Times are UTC and PostgreSQL's.
     """
 
@@ -61,6 +64,10 @@ class RemediationAction(TenantModel):
     unknown_since = models.DateTimeField(_("unknown since"), null=True)
     next_check_at = models.DateTimeField(null=True, editable=False)
     absent_count = models.PositiveSmallIntegerField(default=0, editable=False)
+    entity = models.TextField(_("entity"), blank=True, default="", db_default="")
+    findings = models.JSONField(_("findings"), null=True, editable=False)
+    cancel_asked_at = models.DateTimeField(_("asked to stop"), null=True, editable=False)
+    cancel_reason = models.TextField(_("why it was asked to stop"), blank=True, default="", db_default="")
     remote_id = models.CharField(_("id at Microsoft"), max_length=200, blank=True)
     detail = models.TextField(_("detail"), blank=True, help_text=_("What came back, in words."))
     error_code = models.CharField(_("error code"), max_length=100, blank=True)
@@ -105,6 +112,13 @@ class RemediationAction(TenantModel):
                 condition=models.Q(state__in=[State.ACCEPTED, State.UNKNOWN]),
                 name="action_to_check",
             ),
+            models.Index(
+                fields=("type", "entity"),
+                include=("tenant", "id", "device", "created_at", "approve_before"),
+                condition=models.Q(state=State.PENDING_APPROVAL) & ~models.Q(entity=""),
+                name="action_groups",
+            ),
+            models.Index(fields=("tenant", "entity"), condition=~models.Q(entity=""), name="actions_of_entity"),
         )
 
     def __str__(self) -> str:

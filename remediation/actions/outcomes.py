@@ -16,6 +16,8 @@ def settle_investigations_of(actions: Collection[RemediationAction]) -> None:
 
     A widening that was not approved leaves its devices out first.
     """
+    if not actions:
+        return
     for action in actions:
         if action.type == "widen_investigation" and action.state in _NOT_DONE and action.investigation_id:
             leave_out_devices(
@@ -32,7 +34,8 @@ def settle_investigations_of(actions: Collection[RemediationAction]) -> None:
 
 def settle_investigations(investigation_ids: Collection[UUID]) -> None:
     """Recount the actions of these investigations and pass the counts on, in a few queries for all of them."""
-    note_outcomes(_facts(set(investigation_ids)))
+    if investigation_ids:
+        note_outcomes(_facts(set(investigation_ids)))
 
 
 def _facts(investigation_ids: set[UUID]) -> dict[UUID, OutcomeFacts]:

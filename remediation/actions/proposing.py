@@ -14,6 +14,7 @@ from portal.tenancy.scope import database_now
 from remediation.actions.bells import ring_after_commit
 from remediation.actions.binding import fingerprint
 from remediation.actions.braking import Demand, look_up_brakes
+from remediation.actions.entities import entity_of
 from remediation.actions.models import RemediationAction
 from remediation.actions.states import OPEN_STATES, Source, State
 from remediation.actions.transitions import note_step
@@ -28,7 +29,10 @@ SEND_AUTOMATIC_WITHIN = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """An action that is not a row yet. `is_approved` is for what needs nobody's approval, unless a brake is on."""
+    """An action that is not a row yet. `is_approved` is for what needs nobody's approval, unless a brake is on.
+
+    `entity` is for what evidence knows better than the parameters tell (`remediation.actions.entities`).
+    """
 
     tenant_id: UUID
     type: str
@@ -41,11 +45,13 @@ class Proposal:
     investigation_id: UUID | None = None
     requested_by_id: UUID | None = None
     undoes_id: UUID | None = None
+    entity: str = ""
     sha256: str = field(init=False)
 
     def __post_init__(self) -> None:
         machine_id = self.device.machine_id if self.device else ""
         object.__setattr__(self, "sha256", fingerprint(self.tenant_id, self.type, machine_id, self.parameters))
+        object.__setattr__(self, "entity", self.entity or entity_of(self.parameters, machine_id))
 
 
 def propose(
@@ -101,6 +107,7 @@ def _row(proposal: Proposal, now: datetime, demand: Demand) -> RemediationAction
         requested_by_id=proposal.requested_by_id,
         required_approvals=demand.approvals,
         undoes_id=proposal.undoes_id,
+        entity=proposal.entity,
         approve_before=None if is_approved else now + APPROVE_WITHIN,
         not_before=now,
         execute_before=now + within if is_approved else None,

@@ -13,9 +13,11 @@ from portal.access.actors import Actor
 from portal.access.roles import Capability
 from remediation.actions import services
 from remediation.actions.approvals import count_approvals, count_needed
-from remediation.actions.effects import can_be_undone
+from remediation.actions.by_hand import waits_for_hands
 from remediation.actions.models import RemediationAction
-from remediation.actions.states import State
+from remediation.actions.states import UNSENT_STATES, State
+from remediation.actions.stopping import reason_against_stopping
+from remediation.actions.undoing import STILL_COUNTS, reason_against_undo
 from remediation.safeguards.break_glass import find_open
 from remediation.safeguards.freezes import describe, holding
 
@@ -27,7 +29,7 @@ class Verb:
     """One thing to do with actions in one of `states`. `tells_effect` when something happens to a device or mail.
 
     `is_for_one` when it is never done to several at once; `sends` when it can let an action go, which takes a fresh
-    second factor for a destructive one.
+    second factor for a destructive one. `warning` is told before it is done.
     """
 
     name: str
@@ -40,10 +42,13 @@ class Verb:
     tells_effect: bool = False
     is_for_one: bool = False
     sends: bool = False
+    warning: Promise | str = ""
 
 
 _WAITS: Final = frozenset({State.PENDING_APPROVAL})
 _ATTENTION: Final = frozenset({State.NEEDS_ATTENTION})
+_IN_DOUBT: Final = frozenset({State.NEEDS_ATTENTION, State.ACCEPTED})
+"""People alone know what became of it; of what was accepted, only where it is done by hand."""
 
 
 def _resolve(to: State) -> Run:
@@ -75,17 +80,25 @@ _VERBS: Final = (
     ),
     Verb(
         "cancel", gettext_lazy("Cancel"), gettext_lazy("Cancel before it is sent?"),
-        gettext_lazy("Cancel it"), gettext_lazy("Cancelled"),
-        frozenset({State.PENDING_APPROVAL, State.APPROVED}),
+        gettext_lazy("Cancel it"), gettext_lazy("Cancelled"), UNSENT_STATES,
         lambda key, actor, reason: services.cancel_action(key, actor=actor, reason=reason),
     ),
     Verb(
+        "stop", gettext_lazy("Cancel at Microsoft"), gettext_lazy("Ask Microsoft to stop it?"),
+        gettext_lazy("Ask to stop it"), gettext_lazy("Microsoft is asked to stop it"), frozenset({State.ACCEPTED}),
+        lambda key, actor, reason: services.cancel_action(key, actor=actor, reason=reason),
+        warning=gettext_lazy(
+            "Microsoft has it already, so this may come too late: what has happened by then stays as it is. "
+            "How it ended shows here."
+        ),
+    ),
+    Verb(
         "mark_succeeded", gettext_lazy("It was done"), gettext_lazy("Put on record that this was done?"),
-        gettext_lazy("It was done"), gettext_lazy("Marked as done"), _ATTENTION, _resolve(State.SUCCEEDED),
+        gettext_lazy("It was done"), gettext_lazy("Marked as done"), _IN_DOUBT, _resolve(State.SUCCEEDED),
     ),
     Verb(
         "mark_failed", gettext_lazy("It was not done"), gettext_lazy("Put on record that this was not done?"),
-        gettext_lazy("It was not done"), gettext_lazy("Marked as failed"), _ATTENTION, _resolve(State.FAILED),
+        gettext_lazy("It was not done"), gettext_lazy("Marked as failed"), _IN_DOUBT, _resolve(State.FAILED),
     ),
     Verb(
         "send_again", gettext_lazy("Send again"), gettext_lazy("Send once more?"),
@@ -106,12 +119,17 @@ def _makes_sense(verb: Verb, action: RemediationAction, actor: Actor) -> bool:
     is_own = action.requested_by_id == actor.id
     if verb.name == "break_glass":
         return _has_emergency(action, actor)
+    if verb.name in ("mark_succeeded", "mark_failed") and action.state == State.ACCEPTED:
+        return waits_for_hands(action) and actor.may(Capability.WORK_ON_INVESTIGATIONS, action.tenant_id)
+    may_decide = actor.may(Capability.DECIDE_ACTION, action.tenant_id)
     if verb.name == "cancel":
-        return is_own or (action.state == State.APPROVED and actor.may(Capability.DECIDE_ACTION, action.tenant_id))
-    if not actor.may(Capability.DECIDE_ACTION, action.tenant_id):
+        return is_own or (action.state == State.APPROVED and may_decide)
+    if verb.name == "stop":
+        return (is_own or may_decide) and not reason_against_stopping(action)
+    if not may_decide:
         return False
     if verb.name == "undo":
-        return can_be_undone(action.kind) and not action.undone_by.filter(state__in=services.STILL_COUNTS).exists()
+        return not reason_against_undo(action) and not action.undone_by.filter(state__in=STILL_COUNTS).exists()
     if verb.states == _WAITS:
         return not is_own and not action.decisions.filter(user_id=actor.id).exists()
     return True

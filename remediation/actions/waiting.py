@@ -1,4 +1,4 @@
-"""Why an approved action is not being sent, in words: by the same SQL that the claim asks."""
+"""What an action waits for, in words: an approved one by the same SQL that the claim asks."""
 
 from typing import Final
 
@@ -6,6 +6,7 @@ from django.db import connection
 from django.utils.translation import gettext as _
 
 from remediation.actions import approvals
+from remediation.actions.by_hand import waits_for_hands
 from remediation.actions.models import RemediationAction
 from remediation.actions.states import State
 from remediation.safeguards import caps, freezes
@@ -20,7 +21,11 @@ FROM actions_remediationaction a WHERE a.tenant_id = %(tenant)s AND a.id = %(act
 
 
 def describe_wait(action: RemediationAction) -> str:
-    """Return what holds an approved action of a tenant in scope back, "" where nothing of ours does."""
+    """Return what an action of a tenant in scope waits for, "" where that is nothing of ours."""
+    if waits_for_hands(action):
+        return _("A person has to do this in the Defender portal, then say here whether it was done.")
+    if action.state == State.ACCEPTED and action.cancel_asked_at is not None:
+        return _("Microsoft is asked to stop it; how it ended shows here.")
     if action.state != State.APPROVED:
         return ""
     frozen = freezes.holding(action.tenant_id, action.type)

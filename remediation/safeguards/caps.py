@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import F
+from django.db.models.functions import Greatest
 from django.utils.translation import gettext as _
 
 from portal.access.exceptions import BadRequest
@@ -41,14 +42,15 @@ USED: Final = """coalesce((
 
 COUNT_UP: Final = """
     INSERT INTO safeguards_hourlyuse AS u (id, tenant_id, action_type, hour, used)
-    SELECT %(use)s::uuid, due.tenant_id, due.type, date_trunc('hour', now(), 'UTC'), 1 FROM due
-    WHERE due.cap IS NOT NULL
-    ON CONFLICT (tenant_id, action_type, hour) DO UPDATE SET used = u.used + 1
-    WHERE u.used < (SELECT greatest(due.cap, due.used + 1) FROM due)
-    RETURNING u.used"""
-"""SQL over one row `due` (tenant_id, type, cap, used): counts it, and returns no row where the hour is full by now.
+    SELECT gen_random_uuid(), taken.tenant_id, taken.type, date_trunc('hour', now(), 'UTC'), count(*) FROM taken
+    WHERE taken.cap IS NOT NULL GROUP BY taken.tenant_id, taken.type
+    ON CONFLICT (tenant_id, action_type, hour) DO UPDATE SET used = u.used + excluded.used
+    WHERE u.used + excluded.used <= (
+        SELECT greatest(max(taken.cap), max(taken.used) + count(*)) FROM taken WHERE taken.type = u.action_type)
+    RETURNING u.action_type"""
+"""SQL over rows `taken` (tenant_id, type, cap, used): counts them, and returns the types that there was room for.
 
-Where it was full already, `due` was taken because it passes the limit.
+Where an hour was full already, its rows were taken because they pass the limit.
 """
 
 
@@ -70,10 +72,10 @@ def hour_of(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
-def give_back(tenant_id: UUID, action_type: str, claimed_at: datetime) -> None:
-    """Take one off the hour in which an action was claimed: it never left the house."""
-    HourlyUse.objects.filter(tenant=tenant_id, action_type=action_type, hour=hour_of(claimed_at), used__gt=0).update(
-        used=F("used") - 1
+def give_back(tenant_id: UUID, action_type: str, claimed_at: datetime, count: int) -> None:
+    """Take so many off the hour in which they were claimed: they never left the house."""
+    HourlyUse.objects.filter(tenant=tenant_id, action_type=action_type, hour=hour_of(claimed_at)).update(
+        used=Greatest(F("used") - count, 0)
     )
 
 
@@ -87,8 +89,10 @@ def check_hourly_cap(tenant_id: UUID, details: Mapping[str, Any]) -> dict[str, A
     kind = CATALOGUE.get(str(details.get("action_type", "")))
     if kind is None:
         raise BadRequest(_("There is no action “%(type)s”.") % {"type": details.get("action_type", "")})
-    if kind.is_release:
-        raise BadRequest(_("“%(action)s” takes something back: it has no limit.") % {"action": kind.label})
+    if kind.is_ordered_alone:
+        raise BadRequest(
+            _("“%(action)s” cuts nothing off and takes nothing away: it has no limit.") % {"action": kind.label}
+        )
     cap = details.get("cap")
     if not isinstance(cap, int) or isinstance(cap, bool) or not 0 <= cap <= MOST:
         raise BadRequest(_("The limit per hour is a number from 0 to %(most)d.") % {"most": MOST})

@@ -29,10 +29,13 @@ SHARED_LOCK: Final = f"pg_advisory_xact_lock_shared({_KEY})"
 ROUTES: Final = json.dumps({name: kind.route.value for name, kind in CATALOGUE.items()})
 """The way out of each type of action, as JSON for `COUNT`."""
 
+IN_FORCE: Final = "SELECT f.action_type, f.connector FROM freezes_over(%(tenant)s) f"
+"""SQL for the freezes over the tenant `%(tenant)s`."""
+
 COUNT: Final = """(
-    SELECT count(*) FROM freezes_over(%(tenant)s) f
+    SELECT count(*) FROM frozen f
     WHERE f.action_type IN ('', a.type) AND f.connector IN ('', %(routes)s::jsonb ->> a.type))"""
-"""SQL over an action `a` of the tenant `%(tenant)s`: how many freezes hold it back."""
+"""SQL over an action `a`, beside `frozen`, which holds IN_FORCE of its tenant: how many freezes hold it back."""
 
 
 _IN_FORCE: Final = """
@@ -99,14 +102,12 @@ def types_held(action_type: str, connector: str) -> list[str]:
     ]
 
 
-def is_frozen(tenant_id: UUID, action_type: str) -> bool:
-    """Return whether a freeze holds this type of action back for the tenant, as of this moment. Needs no scope."""
+def held_types(tenant_id: UUID) -> frozenset[str]:
+    """Return the types of action that freezes hold back for the tenant, as of this moment. Needs no scope."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM freezes_over(%s) f WHERE f.action_type IN ('', %s) AND f.connector IN ('', %s)",
-            [tenant_id, action_type, CATALOGUE[action_type].route.value],
-        )
-        return bool(cursor.fetchone()[0])
+        cursor.execute("SELECT f.action_type, f.connector FROM freezes_over(%s) f", [tenant_id])
+        levels = cursor.fetchall()
+    return frozenset(name for level in levels for name in types_held(*level))
 
 
 def in_force(tenant_ids: Collection[UUID]) -> list[Freeze]:

@@ -56,8 +56,10 @@ def check_rule(tenant_id: UUID, details: Mapping[str, Any]) -> dict[str, Any]:
     kind = CATALOGUE.get(str(details.get("action_type", "")))
     if kind is None:
         raise BadRequest(_("There is no action “%(type)s”.") % {"type": details.get("action_type", "")})
-    if kind.is_release:
-        raise BadRequest(_("“%(action)s” takes something back: an approver orders it alone.") % {"action": kind.label})
+    if kind.is_ordered_alone:
+        raise BadRequest(
+            _("“%(action)s” is never put to others: who may order it orders it alone.") % {"action": kind.label}
+        )
     approvers = details.get("approvers")
     if not isinstance(approvers, int) or isinstance(approvers, bool) or not FEWEST <= approvers <= MOST:
         raise BadRequest(

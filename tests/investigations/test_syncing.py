@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from connectors.models import Connection, Health
-from connectors.protocol import ConnectorError, NotSent, OutcomeUnknown, Refused
+from connectors.protocol import ConnectorError, Finding, NotSent, OutcomeUnknown, Refused
 from investigations import syncing
 from investigations.models import Alert, Device
 from investigations.syncing import OVERLAP, Page, sync_tenant
@@ -34,6 +34,11 @@ class PagedVendor:
         self.pages, self.error = pages, error
         self.asked: list[datetime | None] = []
         self.machines: list[dict[str, Any]] = []
+        self.findings = [Finding("Sign-in", works=True, words="A token was given.")]
+
+    def check(self) -> Sequence[Finding]:
+        assert not connection.in_atomic_block
+        return self.findings
 
     def devices(self) -> Iterator[Mapping[str, Any]]:
         return iter(self.machines)
@@ -194,7 +199,8 @@ def test_pages_that_come_newest_first_hold_the_watermark_until_the_last_is_store
 @pytest.mark.parametrize(
     ("error", "health"),
     [
-        (Refused("AADSTS7000215: the secret is wrong."), Health.REFUSED),
+        (Refused("The secret is wrong.", code="AADSTS7000215"), Health.CREDENTIAL_WRONG),
+        (Refused("The sky is green.", code="AADSTS1"), Health.REFUSED),
         (NotSent("No connection."), Health.UNREACHABLE),
         (OutcomeUnknown("HTTP 503."), Health.UNREACHABLE),
     ],

@@ -10,24 +10,28 @@ from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from investigations.admin.showing import evidence_rows, link_to_investigation
+from investigations.admin.showing import evidence_rows
 from investigations.models import Evidence
-from portal.access.display import NOTHING, labelled, link_to, show_age, show_time
+from portal.access.display import labelled, show_time
 from portal.access.exceptions import Refusal, SecondFactorNeeded
 from portal.access.roles import Capability
 from portal.access.scoped_admin import ReadOnlyAdmin, Section, WordFilter, actor_of, events_of
 from portal.access.sign_in.second_factor import kept_reason
 from portal.tenancy.scope import acting_for
-from remediation.actions.admin import columns
+from remediation.actions.admin import columns, facts
+from remediation.actions.admin.addresses import url_of
+from remediation.actions.admin.corrections import correction_verbs
+from remediation.actions.admin.hand_work import show_hand_work
+from remediation.actions.admin.results import may_fetch
 from remediation.actions.approvals import count_approvals, count_needed
 from remediation.actions.effects import describe_effect, describe_undo
 from remediation.actions.forms import ReasonForm
 from remediation.actions.models import RemediationAction
 from remediation.actions.states import State
+from remediation.actions.undoing import reason_against_undo, reasons_against_undo
 from remediation.actions.verbs import VERBS, Verb, offered, say_frozen, say_result
 from remediation.actions.waiting import describe_wait
 from remediation.catalogue import CATALOGUE, WIRED
@@ -35,15 +39,6 @@ from remediation.safeguards.protection import find_protection
 
 MOST_AT_ONCE = 100
 """Actions decided on one page: more than a person can look through is not a decision."""
-
-PARAMETER_LABELS = {
-    "isolation_type": gettext_lazy("Isolation type"),
-    "scan_type": gettext_lazy("Scan type"),
-    "sha1": gettext_lazy("SHA-1"),
-    "messages": gettext_lazy("Messages"),
-    "devices": gettext_lazy("Devices"),
-    "investigation": gettext_lazy("Investigation id"),
-}
 
 
 class TypeFilter(WordFilter):
@@ -132,6 +127,7 @@ class ActionCenterAdmin(ReadOnlyAdmin):
             actor_of(request).require_second_factor()
         held = {(action.tenant_id, action.type) for action in chosen} if verb.sends else set()
         frozen = {key: say_frozen(*key) for key in held}
+        against = reasons_against_undo(chosen) if verb.name == "undo" else {}
         context = {
             **self.admin_site.each_context(request),
             "title": verb.question,
@@ -139,17 +135,19 @@ class ActionCenterAdmin(ReadOnlyAdmin):
             "verb": verb,
             "form": form,
             "back_url": self._after(chosen[0] if len(chosen) == 1 else None),
-            "items": [self._told(verb, action, frozen) for action in chosen],
+            "items": [self._told(verb, action, frozen, against.get(action.pk, "")) for action in chosen],
             "decide_url": reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_decide", args=[verb.name]),
         }
         return TemplateResponse(request, self.confirm_template, context)
 
-    def _told(self, verb: Verb, action: RemediationAction, frozen: Mapping[tuple[UUID, str], str]) -> dict[str, Any]:
+    def _told(
+        self, verb: Verb, action: RemediationAction, frozen: Mapping[tuple[UUID, str], str], against: str
+    ) -> dict[str, Any]:
         kind = action.kind
         needed = count_needed(action) if verb.name == "approve" else 0
         effect = describe_effect(action) if verb.tells_effect else ""
-        if verb.name == "undo" and kind.inverse:
-            effect = describe_undo(kind)
+        if verb.name == "undo":
+            effect = against or describe_undo(kind)
         return {
             "action": action,
             "state": columns.show_state(action),
@@ -223,8 +221,9 @@ class ActionCenterAdmin(ReadOnlyAdmin):
     def sections(self, request: HttpRequest, row: RemediationAction) -> Sequence[Section]:
         """Return all the facts."""
         return [
-            Section(gettext_lazy("What and why"), _what(row)),
-            Section(gettext_lazy("Where it stands"), _where(row)),
+            Section(gettext_lazy("What and why"), facts.what_and_why(row)),
+            Section(gettext_lazy("Where it stands"), facts.where_it_stands(row)),
+            *facts.findings(row),
         ]
 
     def detail_context(self, request: HttpRequest, row: RemediationAction) -> dict[str, Any]:
@@ -241,8 +240,11 @@ class ActionCenterAdmin(ReadOnlyAdmin):
             "state": columns.show_state(row),
             "is_own": is_own and VERBS["break_glass"] not in verbs,
             "effect": describe_effect(row),
-            "undo": describe_undo(row.kind),
+            "undo": (row.state == State.SUCCEEDED and reason_against_undo(row)) or describe_undo(row.kind),
             "notes": _notes(row),
+            "by_hand": show_hand_work(row),
+            "corrections": correction_verbs(row, actor),
+            "result_url": reverse("admin:actions_historyaction_result", args=[row.pk]) if may_fetch(row, actor) else "",
             "decisions": [(decision, show_time(decision.decided_at)) for decision in row.decisions.all()],
             "evidence": evidence_rows(Evidence.objects.filter(action_links__action=row)),
             "undone_by": [(url_of(undo), undo, columns.show_state(undo)) for undo in row.undone_by.order_by("id")],
@@ -263,61 +265,3 @@ def _shield(row: RemediationAction) -> str:
     found = find_protection(row.device_id)
     words = _("The device is protected, so two people have to approve this: “%(reason)s”")
     return words % {"reason": found.reason} if found else ""
-
-
-def url_of(action: RemediationAction) -> str:
-    """Return the address of the action's page, on the tab it is on."""
-    tab = "pendingaction" if action.state == State.PENDING_APPROVAL else "historyaction"
-    return reverse(f"admin:actions_{tab}_change", args=[action.pk])
-
-
-def _what(row: RemediationAction) -> list[tuple[Any, Any]]:
-    facts = [
-        (gettext_lazy("Tenant"), row.tenant),
-        (gettext_lazy("Target"), row.target),
-        (gettext_lazy("Device"), columns.show_device(row)),
-        (gettext_lazy("Device group"), row.device.group if row.device else NOTHING),
-        (gettext_lazy("Reason"), row.reason),
-        (gettext_lazy("Action source"), row.get_source_display()),
-        (gettext_lazy("Requested by"), row.requested_by or _("Automation")),
-        (
-            gettext_lazy("Investigation"),
-            link_to_investigation(row.investigation) if row.investigation else NOTHING,
-        ),
-    ]
-    if row.undoes_id:
-        facts.append((gettext_lazy("Undoes"), link_to("actions_historyaction", row.undoes_id, _("an earlier action"))))
-    facts += [(PARAMETER_LABELS.get(name, name), _parameter(value)) for name, value in row.parameters.items()]
-    return facts
-
-
-def _parameter(value: Any) -> Any:
-    if not isinstance(value, list):
-        return value
-    if value and isinstance(value[0], dict):
-        lines = "\n".join(f"{item['recipient']} · {item['network_message_id']}" for item in value)
-    else:
-        lines = "\n".join(map(str, value))
-    return format_html('<pre tabindex="0">{}</pre>', lines)
-
-
-def _where(row: RemediationAction) -> list[tuple[Any, Any]]:
-    approvals = _("%(given)d of %(needed)d") % {"given": count_approvals(row), "needed": count_needed(row)}
-    if any(decision.break_glass_id for decision in row.decisions.all()):
-        approvals = _("%(approvals)s, and one alone in break-glass") % {"approvals": approvals}
-    facts: list[tuple[Any, Any]] = [
-        (gettext_lazy("State"), columns.show_state(row)),
-        (gettext_lazy("Approvals"), approvals if row.required_approvals else _("None needed")),
-        (gettext_lazy("Created"), show_age(row.created_at)),
-        (gettext_lazy("Expires"), show_age(row.approve_before) if row.state == State.PENDING_APPROVAL else None),
-        (gettext_lazy("Send before"), show_age(row.execute_before) if row.state == State.APPROVED else None),
-        (gettext_lazy("Sent"), show_age(row.sent_at) if row.sent_at else None),
-        (gettext_lazy("Attempts"), row.attempt or None),
-        (gettext_lazy("Accepted by Microsoft"), show_age(row.accepted_at) if row.accepted_at else None),
-        (gettext_lazy("Unknown since"), show_age(row.unknown_since) if row.state == State.UNKNOWN else None),
-        (gettext_lazy("Id at Microsoft"), row.remote_id or None),
-        (gettext_lazy("Result"), row.detail or None),
-        (gettext_lazy("Error code"), row.error_code or None),
-        (gettext_lazy("Ended"), show_age(row.ended_at) if row.ended_at else None),
-    ]
-    return [fact for fact in facts if fact[1] is not None]

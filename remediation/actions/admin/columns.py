@@ -3,11 +3,14 @@
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from investigations.admin.showing import show_verdict
 from portal.access.display import NOTHING, badge, link_to
+from remediation.actions.by_hand import waits_for_hands
 from remediation.actions.models import RemediationAction
 from remediation.actions.states import Answer, State
+from remediation.catalogue import Area
 
 STATE_TONES = {
     State.PENDING_APPROVAL: "waiting",
@@ -22,8 +25,14 @@ STATE_TONES = {
 }
 
 
+TO_DO_BY_HAND = gettext_lazy("To be done by hand")
+"""What people read of an action that a person does in the Defender portal: nothing was sent, nothing accepted."""
+
+
 def show_state(action: RemediationAction) -> str:
     """Return the action's state as a badge, with a second one when it was undone."""
+    if waits_for_hands(action):
+        return badge(TO_DO_BY_HAND, "waiting")
     state = State(action.state)
     shown = badge(state.label, STATE_TONES.get(state, "neutral"))
     if getattr(action, "is_undone", False):
@@ -44,6 +53,11 @@ def show_target(action: RemediationAction) -> str:
     return format_html('{} <span class="aside">{}</span>', show_device(action), what)
 
 
+def show_source(action: RemediationAction) -> str:
+    """Return Microsoft's word for where the action came from, "" for a kind of action that it has no word for."""
+    return "" if action.kind.area in (Area.INDICATOR, Area.ALERT) else str(action.get_source_display())
+
+
 def show_why(action: RemediationAction) -> SafeString:
     """Return the verdicts the action rests on, why it was proposed, and its source. Reads its evidence."""
     verdicts = sorted({link.evidence.verdict for link in action.evidence_links.all()})
@@ -52,7 +66,7 @@ def show_why(action: RemediationAction) -> SafeString:
         '{} <span class="reason">{}</span> <span class="aside">{}</span>',
         badges,
         action.reason,
-        action.get_source_display(),
+        show_source(action),
     )
 
 

@@ -20,7 +20,9 @@ from portal.access.roles import Capability
 from portal.access.scoped_admin import actor_of
 from portal.tenancy.scope import acting_for
 from remediation.actions.admin import columns
-from remediation.actions.admin.center import url_of
+from remediation.actions.admin.addresses import url_of
+from remediation.actions.admin.corrections import investigation_undo_url
+from remediation.actions.admin.origins import with_asking
 from remediation.actions.forms import ReasonForm
 from remediation.actions.models import ActionEvidence, RemediationAction
 from remediation.actions.services import stop_investigation
@@ -43,10 +45,14 @@ class InvestigationAdmin(InvestigationPages):
         found = RemediationAction.objects.filter(Q(investigation=row) | Q(pk__in=linked)).for_lists()
         found = found.prefetch_related("evidence_links__evidence", "decisions__user").order_by("-id")[:MOST_ROWS]
         may_stop = actor_of(request).may(Capability.WORK_ON_INVESTIGATIONS, row.tenant_id)
+        may_undo = actor_of(request).may(Capability.DECIDE_ACTION, row.tenant_id)
+        context = super().detail_context(request, row)
         return {
-            **super().detail_context(request, row),
+            **context,
+            "evidence": with_asking(request, row.tenant_id, context["evidence"]),
             "actions": [_shown(action) for action in found],
             "stop_url": _stop_url(row) if may_stop and row.state in OPEN_STATES else "",
+            "undo_url": investigation_undo_url(row) if may_undo else "",
         }
 
     def stop_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

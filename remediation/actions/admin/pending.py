@@ -5,9 +5,10 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -15,7 +16,10 @@ from portal.access.admin_site import Card
 from portal.access.display import labelled, show_age
 from portal.access.scoped_admin import BY_TENANT
 from portal.tenancy.scope import has_scope
-from remediation.actions.admin.center import ActionCenterAdmin, TypeFilter, url_of
+from remediation.actions.admin.addresses import url_of
+from remediation.actions.admin.asking import ask_view
+from remediation.actions.admin.center import ActionCenterAdmin, TypeFilter
+from remediation.actions.admin.groups import group_urls
 from remediation.actions.models import PendingAction, RemediationAction
 
 
@@ -24,6 +28,7 @@ class PendingActionAdmin(ActionCenterAdmin):
     """Actions that wait for approval, newest first."""
 
     menu_place = 10
+    change_list_template = "actions/pending_list.html"
     list_display = (
         "action", "target_shown", "tenant", "why", "approvals", "waiting_since", "expires",
     )  # fmt: skip
@@ -38,6 +43,17 @@ class PendingActionAdmin(ActionCenterAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         """Return what waits."""
         return super().get_queryset(request).awaiting_approval().with_approvals() if has_scope() else _nothing()
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the pages where an action is asked for, and those of groups."""
+        view = self.admin_site.admin_view(self.ask_view)
+        return [path("ask/", view, name="actions_ask"), *group_urls(self), *super().get_urls()]
+
+    def ask_view(self, request: HttpRequest) -> HttpResponse:
+        """Let a person ask for an action."""
+        if not (self.has_view_permission(request) and has_scope()):
+            raise PermissionDenied
+        return ask_view(self, request)
 
     def cards(self, request: HttpRequest) -> Iterable[Card]:
         """Count what waits."""

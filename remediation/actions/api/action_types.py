@@ -7,6 +7,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from portal.api.permissions import SignedIn
+from remediation.actions.asking import is_by_undo_alone
 from remediation.catalogue import CATALOGUE, REQUESTABLE, ActionType, Area, Route
 
 
@@ -14,8 +15,9 @@ class ParameterSerializer(serializers.Serializer):
     """One parameter. Empty `choices`: free text of this `kind`."""
 
     name = serializers.CharField()
-    kind = serializers.CharField(help_text="sha1, messages, ids or text.")
+    kind = serializers.CharField(help_text="What it must be, such as sha1, path, mailbox, url, messages or text.")
     choices = serializers.ListField(child=serializers.CharField())
+    is_optional = serializers.BooleanField(help_text="Whether it may be left out.")
 
 
 class ActionTypeSerializer(serializers.Serializer):
@@ -30,12 +32,14 @@ class ActionTypeSerializer(serializers.Serializer):
     approvers = serializers.IntegerField()
     hourly_cap = serializers.IntegerField(allow_null=True, help_text="How many are sent an hour at most, by default.")
     repeat_is_harmless = serializers.BooleanField(help_text="Whether it may be sent again after a doubt was resolved.")
+    is_free = serializers.BooleanField(help_text="Whether it touches no device and no mailbox, and goes at once.")
+    needs_capability = serializers.CharField(help_text="What a tenant needs for it; without it a person does it.")
     is_wired = serializers.BooleanField(help_text="Whether it can be carried out yet.")
     is_requestable = serializers.SerializerMethodField(help_text="Whether a person may ask for it today.")
 
     def get_is_requestable(self, kind: ActionType) -> bool:
         """Return whether people may ask for it."""
-        return kind.name in REQUESTABLE
+        return kind.name in REQUESTABLE and not is_by_undo_alone(kind)
 
 
 class ActionTypesView(APIView):

@@ -13,21 +13,24 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from portal.access.exceptions import Conflict
 from portal.api.fields import ReasonSerializer
 from portal.api.filters import MomentRangeFilter, TenantFilterSet
 from portal.api.idempotency import replayable
 from portal.api.viewsets import ReadingViewSet
-from remediation.actions import services
+from remediation.actions import results, services
 from remediation.actions.api.serializers import (
     ActionDetailSerializer,
     ActionSerializer,
     RequestActionSerializer,
     ResolveActionSerializer,
+    ResultLinkSerializer,
 )
+from remediation.actions.asking import source_by_key
 from remediation.actions.models import RemediationAction
 from remediation.actions.querysets import ActionQuerySet
 from remediation.actions.states import Source, State
-from remediation.catalogue import CHOICES
+from remediation.catalogue import CATALOGUE, CHOICES
 
 TABS = [("pending", "Pending"), ("history", "History")]
 
@@ -93,7 +96,11 @@ class ActionViewSet(ReadingViewSet):
     )
     @replayable
     def create(self, request: Request) -> Response:
-        """Ask for an action. It waits for approval, except a release, which an approver may order by themselves."""
+        """Ask for an action.
+
+        It waits for approval, except a release, which an approver may order by themselves, and what touches no device
+        and no mailbox. What Microsoft does not do on the device's operating system is refused.
+        """
         body = RequestActionSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         asked = body.validated_data
@@ -104,6 +111,7 @@ class ActionViewSet(ReadingViewSet):
             parameters=asked["parameters"],
             reason=asked["reason"],
             actor=self.actor,
+            source=self._source(asked["type"]),
         )
         return self._answer(found, status=201 if is_new else 200)
 
@@ -136,7 +144,11 @@ class ActionViewSet(ReadingViewSet):
     @action(detail=True, methods=["post"])
     @replayable
     def cancel(self, request: Request, pk: str) -> Response:
-        """Take back an action of which nothing has been sent: your own, or any if you may decide."""
+        """Take back an action: your own, or any if you may decide.
+
+        One that Microsoft has accepted and still stops becomes none yet: `cancel_asked_at` is set, and its state tells
+        how it ended.
+        """
         return self._carry_out(services.cancel_action)
 
     @extend_schema(request=ReasonSerializer, responses=ActionDetailSerializer)
@@ -150,7 +162,10 @@ class ActionViewSet(ReadingViewSet):
     @action(detail=True, methods=["post"])
     @replayable
     def resolve(self, request: Request, pk: str) -> Response:
-        """Say what became of an action that needs attention, after looking in Microsoft's own portal."""
+        """Say what became of an action, after looking in Microsoft's own portal.
+
+        That is one that needs attention, or one with a `portal_url`, which a person does there.
+        """
         found = self.get_object()
         body = ResolveActionSerializer(data=request.data)
         body.is_valid(raise_exception=True)
@@ -158,6 +173,33 @@ class ActionViewSet(ReadingViewSet):
         return self._answer(
             services.resolve_action(found.pk, outcome, actor=self.actor, reason=body.validated_data["reason"])
         )
+
+    @extend_schema(
+        request=None,
+        responses={
+            200: OpenApiResponse(ResultLinkSerializer, description="The link, handed over this once."),
+            202: OpenApiResponse(ResultLinkSerializer, description="Microsoft is being asked; repeat in two seconds."),
+        },
+    )
+    @action(detail=True, methods=["post"])
+    def result(self, request: Request, pk: str) -> Response:
+        """Ask for a short-lived link to what the action brought back: a package, a file, or a script's transcript.
+
+        The link needs no sign-in at Microsoft, so it is given once, to who asked. 409 says why there is none.
+        """
+        found = self.get_object()
+        handed = results.take_result(found, actor=self.actor)
+        if handed.words:
+            raise Conflict(handed.words)
+        if handed.stage == results.Stage.NONE:
+            results.ask_for_result(found, actor=self.actor)
+            handed = results.Handed(results.Stage.ASKED)
+        return Response(ResultLinkSerializer(handed).data, status=200 if handed.url else 202)
+
+    def _source(self, type_name: str) -> Source | None:
+        """Return what the request counts as, None for what a page's would; a key's is not a person's on a page."""
+        is_by_key: bool = self.request._request.is_key_request  # type: ignore[attr-defined]  # the door put it there
+        return source_by_key(CATALOGUE[type_name]) if is_by_key else None
 
     def _carry_out(self, verb: Callable[..., RemediationAction]) -> Response:
         found = self.get_object()

@@ -4,15 +4,18 @@ from typing import Any
 from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from investigations.models import Device
 from portal.api.fields import NOT_YOURS, PersonSerializer, ReasonSerializer, RowField
 from portal.tenancy.models import Tenant
-from remediation.actions import services
 from remediation.actions.approvals import count_approvals, count_needed
+from remediation.actions.by_hand import find_hand_work, nearest_parameters, portal_url, waits_for_hands
 from remediation.actions.models import Decision, RemediationAction
+from remediation.actions.results import Stage
 from remediation.actions.states import State
+from remediation.actions.undoing import STILL_COUNTS
 from remediation.actions.waiting import describe_wait
 from remediation.catalogue import CHOICES
 
@@ -41,6 +44,8 @@ _FIELDS: tuple[str, ...] = (
     "execute_before",
     "sent_at",
     "accepted_at",
+    "cancel_asked_at",
+    "cancel_reason",
     "unknown_since",
     "remote_id",
     "detail",
@@ -79,6 +84,18 @@ class DecisionSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
+class ByHandSerializer(serializers.Serializer):
+    """What a person does in the Defender portal because Microsoft has no API for it."""
+
+    portal_url = serializers.CharField(help_text='The customer\'s own Defender portal; "" where its cloud has none.')
+    is_waiting = serializers.BooleanField(
+        help_text="Whether it waits for that person now: `accepted` then means by people, and nothing was sent."
+    )
+    why_by_hand = serializers.CharField(help_text="Why it cannot be done through Microsoft's API.")
+    nearest = serializers.CharField(help_text='The action type that comes nearest, "" for none.')
+    nearest_parameters = serializers.DictField(help_text="What to ask for it with, as far as it is known.")
+
+
 class ActionDetailSerializer(ActionSerializer):
     """An action with its decisions, its evidence and what undoes it."""
 
@@ -90,9 +107,27 @@ class ActionDetailSerializer(ActionSerializer):
     decisions = DecisionSerializer(many=True, read_only=True)
     evidence = serializers.SerializerMethodField(help_text="The evidence it answers, by id.")
     undone_by = serializers.SerializerMethodField(help_text="The action that undoes it, under way or done, by id.")
+    findings = serializers.DictField(
+        read_only=True,
+        allow_null=True,
+        help_text="What it read at Microsoft: a file's profile, or the setting it changes as it was before.",
+    )
+    by_hand = serializers.SerializerMethodField(
+        help_text="Why a person has to do it in the Defender portal, and where; null where Microsoft's API does it."
+    )
 
     class Meta(ActionSerializer.Meta):
-        fields = (*_FIELDS, "waits_for", "needed_approvals", "given_approvals", "decisions", "evidence", "undone_by")
+        fields = (
+            *_FIELDS,
+            "waits_for",
+            "needed_approvals",
+            "given_approvals",
+            "decisions",
+            "evidence",
+            "undone_by",
+            "findings",
+            "by_hand",
+        )
         read_only_fields = fields
 
     def get_waits_for(self, action: RemediationAction) -> str:
@@ -111,10 +146,31 @@ class ActionDetailSerializer(ActionSerializer):
         """Return the ids of the evidence it answers."""
         return sorted(link.evidence_id for link in action.evidence_links.all())
 
+    @extend_schema_field(ByHandSerializer(allow_null=True))
+    def get_by_hand(self, action: RemediationAction) -> dict[str, Any] | None:
+        """Return why and where it is done by hand, None where it is not."""
+        work = find_hand_work(action)
+        if work is None:
+            return None
+        return {
+            "portal_url": portal_url(action, work),
+            "is_waiting": waits_for_hands(action),
+            "why_by_hand": str(work.why),
+            "nearest": work.nearest,
+            "nearest_parameters": nearest_parameters(action, work),
+        }
+
     def get_undone_by(self, action: RemediationAction) -> UUID | None:
         """Return the id of the undo that is under way or done; one that failed no longer counts."""
-        undo = action.undone_by.filter(state__in=services.STILL_COUNTS).first()
+        undo = action.undone_by.filter(state__in=STILL_COUNTS).first()
         return undo.pk if undo else None
+
+
+class ResultLinkSerializer(serializers.Serializer):
+    """A link to what an action brought back, or that Microsoft is being asked for it."""
+
+    stage = serializers.ChoiceField([Stage.ASKED.value, Stage.READY.value])
+    url = serializers.CharField(help_text='Where to fetch it without signing in, soon and once; "" until it is ready.')
 
 
 class RequestActionSerializer(serializers.Serializer):
@@ -127,7 +183,7 @@ class RequestActionSerializer(serializers.Serializer):
         required=False,
         allow_null=True,
         default=None,
-        help_text="For actions on devices; none for actions on mail.",
+        help_text="For actions on devices; none for all others.",
     )
     parameters = serializers.DictField(required=False, default=dict)
     reason = serializers.CharField(max_length=1000, help_text="Why; approvers read it, and it goes on record.")

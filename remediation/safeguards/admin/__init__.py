@@ -3,14 +3,14 @@
 from remediation.safeguards.admin.break_glass import BreakGlassAdmin
 from remediation.safeguards.admin.caps import HourlyCapAdmin
 from remediation.safeguards.admin.changes import GuardedChangeAdmin
-from remediation.safeguards.admin.protection import DeviceAdmin, ProtectedDeviceAdmin
+from remediation.safeguards.admin.protection import ProtectableDevicePages, ProtectedDeviceAdmin
 from remediation.safeguards.admin.rules import ApprovalRuleAdmin
 
 __all__ = [
     "ApprovalRuleAdmin",
     "BreakGlassAdmin",
-    "DeviceAdmin",
     "GuardedChangeAdmin",
     "HourlyCapAdmin",
+    "ProtectableDevicePages",
     "ProtectedDeviceAdmin",
 ]

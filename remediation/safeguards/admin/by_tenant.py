@@ -54,7 +54,7 @@ class NumberPages(ReadOnlyAdmin):
 
     def ask_url(self, request: HttpRequest, tenant: Tenant, kind: ActionType) -> str:
         """Return where this person can ask for a change, empty where they cannot."""
-        if kind.is_release or not actor_of(request).may(Capability.MANAGE_APPROVAL_POLICY, tenant.pk):
+        if kind.is_ordered_alone or not actor_of(request).may(Capability.MANAGE_APPROVAL_POLICY, tenant.pk):
             return ""
         return reverse(f"admin:{self._ask_name}", args=[tenant.pk, kind.name])
 
@@ -79,7 +79,7 @@ class NumberPages(ReadOnlyAdmin):
         """Ask for the new number and the reason; then a second person has to confirm it."""
         tenant = next((tenant for tenant in _tenants() if tenant.pk == tenant_id), None)
         kind = CATALOGUE.get(action_type)
-        if tenant is None or kind is None or kind.is_release:
+        if tenant is None or kind is None or kind.is_ordered_alone:
             raise Http404
         actor = actor_of(request)
         if not actor.may(Capability.MANAGE_APPROVAL_POLICY, tenant.pk):

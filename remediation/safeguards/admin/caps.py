@@ -29,7 +29,7 @@ class HourlyCapAdmin(NumberPages):
 
     def rows(self, request: HttpRequest, tenant: Tenant) -> Sequence[dict[str, Any]]:
         """Return each type that can have a limit, with what was sent of it this hour."""
-        kinds = [kind for name, kind in CATALOGUE.items() if name in WIRED and not kind.is_release]
+        kinds = [kind for name, kind in CATALOGUE.items() if name in WIRED and not kind.is_ordered_alone]
         names = [kind.name for kind in kinds]
         limits, used = caps.caps_of(tenant.pk, names), caps.used_this_hour(tenant.pk, names)
         return [

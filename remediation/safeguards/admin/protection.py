@@ -29,9 +29,8 @@ EFFECT = gettext_lazy(
 )
 
 
-@admin.register(Device)
-class DeviceAdmin(DevicePages):
-    """Devices, with their protection."""
+class ProtectableDevicePages(DevicePages):
+    """Devices, with their protection. The floor above adds what can be asked for and registers them."""
 
     detail_template = "safeguards/device.html"
 

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from pytest_django import Settings
 
+from connectors.clouds import ADDRESSES
 from connectors.models import Connection
 from portal.tenancy.models import Tenant
 from portal.tenancy.scope import acting_for
@@ -89,7 +90,7 @@ def connected(acme: Tenant, vendor: Vendor) -> Tenant:
     """Acme with a connection to the simulator."""
     vendor.seed(acme, machines=[])
     with acting_for(acme.id):
-        Connection.objects.create(tenant=acme, login_url=vendor.url, defender_url=vendor.url, graph_url=vendor.url)
+        Connection.objects.create(tenant=acme, **dict.fromkeys(ADDRESSES, vendor.url))
     return acme
 
 

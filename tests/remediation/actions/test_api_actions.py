@@ -13,6 +13,7 @@ from portal.access.roles import Role
 from portal.tenancy.scope import acting_for
 from remediation.actions.models import RemediationAction
 from remediation.actions.states import State
+from remediation.catalogue import CATALOGUE
 from tests.factories import make_alert, make_device, make_evidence, make_investigation, make_key, make_pending_action
 
 ACTIONS = "/api/v1/actions/"
@@ -40,6 +41,7 @@ def isolation(tenant: Any, device: Any, **changes: object) -> dict[str, object]:
 def stand_at(action: RemediationAction, state: State) -> None:
     """Walk an action to a state by legal moves in plain SQL, as the workers would."""
     ways = {
+        State.ACCEPTED: ["approved", "sending", "accepted"],
         State.SUCCEEDED: ["approved", "sending", "accepted", "succeeded"],
         State.NEEDS_ATTENTION: ["approved", "sending", "unknown", "needs_attention"],
     }
@@ -113,6 +115,15 @@ def test_ada_takes_her_own_back_but_not_others(acme, ada, bob, browse):
 
     assert post(browse(ada), f"{ACTIONS}{hers.pk}/cancel/", WHY).json()["state"] == "cancelled"
     assert post(browse(ada), f"{ACTIONS}{his.pk}/cancel/", WHY).status_code == 403
+
+
+def test_who_may_only_read_by_now_stops_nothing_of_their_own(acme, ren, browse):
+    earlier = make_pending_action(acme, make_device(acme), requested_by=ren)
+    under_way = make_pending_action(acme, make_device(acme, "pc-2"), requested_by=ren)
+    stand_at(under_way, State.ACCEPTED)
+
+    for action in (earlier, under_way):
+        assert post(browse(ren), f"{ACTIONS}{action.pk}/cancel/", WHY).status_code == 403
 
 
 def test_undo_orders_the_inverse_once(acme, bob, browse):
@@ -220,7 +231,8 @@ def test_a_foreign_device_or_tenant_is_answered_as_an_unknown_one(acme, globex, 
     "changes",
     [
         {"type": "make_coffee"},
-        {"type": "block_url", "device": None, "parameters": {"url": "https://bad.example"}},
+        {"type": "block_url", "parameters": {"url": "https://bad.example"}},
+        {"type": "restore_forwarding", "device": None, "parameters": {"mailbox": "p@acme.example", "former": {"a": 1}}},
         {"type": "widen_investigation", "device": None},
         {"device": None},
         {"device": "not-an-id"},
@@ -347,14 +359,16 @@ def test_a_list_costs_the_same_for_one_row_and_for_many(acme, ada, browse, djang
     assert len(few) == 8  # who asks, the scope and the test's own savepoint are 7 of them
 
 
-def test_the_catalogue_is_whole_and_says_what_is_not_wired(ren, browse):
+def test_the_catalogue_is_whole_and_says_who_may_ask_for_what(ren, browse):
     types = {row["name"]: row for row in browse(ren).get("/api/v1/action-types/").json()}
 
-    assert len(types) == 27
+    assert types.keys() == CATALOGUE.keys()
     assert types["isolate_device"]["parameters"] == [
-        {"name": "isolation_type", "kind": "text", "choices": ["Full", "Selective"]}
+        {"name": "isolation_type", "kind": "text", "choices": ["Full", "Selective"], "is_optional": False}
     ]
     assert types["isolate_device"]["inverse"] == "release_from_isolation"
     assert types["offboard_device"]["approvers"] == 2
-    assert types["block_url"]["is_wired"] is False
+    assert types["get_file_information"]["is_free"] is True
+    assert types["quarantine_email"]["needs_capability"] == "move_to_quarantine"
+    assert types["restore_forwarding"]["is_requestable"] is False
     assert types["widen_investigation"]["is_requestable"] is False

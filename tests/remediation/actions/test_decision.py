@@ -1,6 +1,7 @@
 """Every cell of the design's table, from evidence to action, written out by hand."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -208,8 +209,26 @@ def test_what_microsoft_handled_needs_nothing_and_the_rest_is_decided_as_ever(
         (replace(FILE, has_device=False, automation_level=None), "Cannot act: no device."),
         (replace(FILE, has_device=False, has_sha1=False), "Cannot act: no device."),
         (
-            replace(MAIL, kind=EvidenceKind.MAIL_CLUSTER, recipients_known=False),
-            "Cannot act: the recipients of these messages are not known.",
+            replace(MAIL, kind=EvidenceKind.MAIL_CLUSTER, recipients_known=False, recipients_error="No connection."),
+            "Cannot act: who received these messages could not be looked up, and it is not tried again by itself; the"
+            " page of the look-up, under Hunting, tries it anew. No connection.",
+        ),
+        (
+            replace(MAIL, kind=EvidenceKind.MAIL_CLUSTER, message_count=0),
+            "Cannot act: none of these messages was found in a mailbox.",
+        ),
+        (
+            replace(MAIL, kind=EvidenceKind.MAIL_CLUSTER, message_count=10_001),
+            "Cannot act: these are more than 10,000 messages. Search for them in the Explorer, and act on a part at a"
+            " time.",
+        ),
+        (
+            replace(MAIL, kind=EvidenceKind.URL, has_url=False),
+            "Cannot act: Exchange's block list cannot hold this address.",
+        ),
+        (
+            replace(MAIL, kind=EvidenceKind.MAILBOX, has_mailbox=False),
+            "Cannot act: the address of the mailbox is not known.",
         ),
         (replace(FILE, wired=frozenset()), "Cannot act: “Stop and quarantine file” is not available yet."),
         (
@@ -227,11 +246,28 @@ def test_what_stands_in_the_way_is_said(facts: Facts, reason: str, verdict: Verd
     assert decide(replace(facts, verdict=verdict)) == Decision(NONE, "", reason)
 
 
+def test_a_look_up_that_is_tried_again_is_waited_for_and_its_time_is_told() -> None:
+    failed = replace(MAIL, kind=EvidenceKind.MAIL_CLUSTER, recipients_known=False, recipients_error="No connection.")
+    decision = decide(replace(failed, looked_up_again_at=datetime(2026, 11, 21, 12, 30, tzinfo=UTC)))
+    assert decision.outcome == EvidenceOutcome.WAITING_FOR_RECIPIENTS
+    assert decision.reason.endswith("it is tried again at 2026-11-21 12:30 UTC. No connection.")
+
+
 def test_only_a_cluster_needs_its_recipients_looked_up() -> None:
     message = replace(MAIL, kind=EvidenceKind.ANALYZED_MESSAGE, recipients_known=False)
 
     assert decide(message).outcome == ASK
     assert decide(replace(FILE, recipients_known=False)).outcome == AUTO
+
+
+@pytest.mark.parametrize("verdict", [Verdict.MALICIOUS, Verdict.SUSPICIOUS])
+def test_a_cluster_waits_while_its_recipients_are_looked_up(verdict: Verdict) -> None:
+    cluster = replace(MAIL, kind=EvidenceKind.MAIL_CLUSTER, recipients_known=False, verdict=verdict)
+    words = "The recipients of these messages are being looked up."
+
+    assert decide(cluster) == Decision(EvidenceOutcome.WAITING_FOR_RECIPIENTS, "", words)
+    assert decide(replace(cluster, recipients_known=True, message_count=10_000)).outcome == ASK
+    assert decide(replace(cluster, remediation_status=RemediationStatus.REMEDIATED)).outcome == NOTHING
 
 
 @pytest.mark.parametrize("facts", ON_DEVICE.values())

@@ -205,6 +205,9 @@ def test_an_answer_to_a_lost_claim_changes_nothing(
     settings.ACTION_LEASE_SECONDS = 0.01
 
     class Slow:
+        def prepare(self, request: Any) -> None:
+            return None
+
         def send(self, request: Any, *, before_sending: Any) -> Any:
             with acting_for(connected.id):
                 RemediationAction.objects.update(lease_until="2020-01-01T00:00:00Z")
@@ -286,3 +289,21 @@ def test_undo_runs_the_inverse_once_and_says_so(
 def test_a_transport_refuses_to_send_inside_a_transaction(approved: RemediationAction, connected: Tenant) -> None:
     with transaction.atomic(), pytest.raises(RuntimeError, match="transaction"):
         tasks.drain(str(connected.id))
+
+
+def test_undoing_a_block_leaves_what_somebody_else_put_in_its_place(
+    connected: Tenant, bob: User, as_actor: AsActor, run: Run, vendor: Any
+) -> None:
+    about = {"indicator_type": "FileSha1", "value": "5e0f7a1b9c3d4826e7f81209ab34cd56ef781290"}
+    blocked = make_pending_action(
+        connected, make_device(connected, "laptop"), type_name="block_indicator", parameters=about
+    )
+    with acting_for(connected.pk):
+        services.approve_action(blocked.pk, actor=as_actor(bob), reason="Bad.")
+    run(blocked, State.SUCCEEDED)
+    theirs = {"indicatorValue": about["value"], "indicatorType": "FileSha1", "action": "Allowed", "title": "Our tool"}
+    vendor.seed(connected, indicators=[theirs])
+    with acting_for(connected.pk):
+        undo = services.undo_action(blocked.pk, actor=as_actor(bob), reason="False alarm.")
+    run(undo, State.FAILED)
+    assert "not what Quell put there" in reread(undo).detail

@@ -169,6 +169,9 @@ def test_what_never_left_the_house_is_given_back(acme: Tenant) -> None:
     isolations(acme, 1)
 
     class Closed:
+        def prepare(self, request: Any) -> None:
+            return None
+
         def send(self, request: Any, *, before_sending: Any) -> Any:
             raise NotSent("No line.", retry_after=0)
 
