@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
+from kombu import Queue
 
 from portal import environment
 from portal.embedded.places import are_embedded
@@ -134,6 +135,7 @@ INSTALLED_APPS = [
     "investigations",
     "remediation.safeguards",
     "remediation.actions",
+    "remediation.hunting",
     "portal.access.apps.PortalAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -264,8 +266,13 @@ SPECTACULAR_SETTINGS = {
         "EvidenceOutcome": "investigations.states.EvidenceOutcome",
         "GuardedChangeKind": "remediation.safeguards.api.changes.KIND_CHOICES",
         "GuardedChangeState": "remediation.safeguards.models.GuardedChange.State",
+        "HuntSource": "remediation.hunting.states.HuntSource",
+        "HuntState": "remediation.hunting.states.HuntState",
         "InvestigationState": "investigations.states.InvestigationState",
+        "DecisionResult": "remediation.actions.bulk.Result",
+        "PartResult": "remediation.actions.taking_back.Result",
         "Role": "portal.access.roles.Role",
+        "SourceEnum": "remediation.actions.states.Source",
         "TenantRole": "portal.api.resources.memberships.TENANT_ROLES",
     },
 }
@@ -284,6 +291,10 @@ CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 2000
+CELERY_TASK_QUEUES = [Queue("celery", routing_key="celery"), Queue("hunting", routing_key="hunting")]
+CELERY_TASK_DEFAULT_QUEUE = "celery"
+CELERY_TASK_ROUTES = {"remediation.hunting.tasks.hunt": {"queue": "hunting"}}
+"""Queries take minutes, so they can have workers of their own (`-Q hunting`); a worker told nothing takes both."""
 CELERY_TASK_TIME_LIMIT = 180
 CELERY_TASK_SOFT_TIME_LIMIT = 150
 CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False
@@ -301,6 +312,7 @@ ACTION_LEASE_SECONDS = environment.seconds("ACTION_LEASE_SECONDS", "120")
 ACTION_QUIET_SECONDS = environment.seconds("ACTION_QUIET_SECONDS", "90")
 ACTION_DEADLINE_SECONDS = environment.seconds("ACTION_DEADLINE_SECONDS", "30")
 ACTION_POLL_SECONDS = environment.seconds("ACTION_POLL_SECONDS", "5")
+HUNTING_DEADLINE_SECONDS = environment.seconds("HUNTING_DEADLINE_SECONDS", "190")
 SWEEP_SECONDS = environment.seconds("SWEEP_SECONDS", "5")
 SYNC_SECONDS = environment.seconds("SYNC_SECONDS", "60")
 SEAL_SECONDS = environment.seconds("SEAL_SECONDS", "60")
@@ -310,6 +322,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "remediation.actions.tasks.sweep", "schedule": SWEEP_SECONDS},
     "invitations": {"task": "portal.access.tasks.send_invitations", "schedule": 15.0},
     "sweep safeguards": {"task": "remediation.safeguards.tasks.sweep", "schedule": SWEEP_SECONDS},
+    "sweep hunting": {"task": "remediation.hunting.tasks.sweep", "schedule": SWEEP_SECONDS},
 }
 
 # --- E-mail: alarms ----------------------------------------------------------------------------------------------
@@ -330,7 +343,10 @@ if IS_DEVELOPMENT and not EMAIL_HOST:
 # One multi-tenant app, consented to in each customer's tenant. Its secret never enters the database.
 MICROSOFT_CLIENT_ID = environment.text("MICROSOFT_CLIENT_ID", "")
 MICROSOFT_CLIENT_SECRET = environment.text("MICROSOFT_CLIENT_SECRET", "")
+MICROSOFT_CERTIFICATE_FILE = environment.text("MICROSOFT_CERTIFICATE_FILE", "")
 MICROSOFT_CA_FILE = environment.text("MICROSOFT_CA_FILE", "")
+MICROSOFT_QUOTA_PERCENT = environment.count("MICROSOFT_QUOTA_PERCENT", "100")
+"""How much of Microsoft's quotas Quell may use, in percent: less where other tools share the app registration."""
 
 LOGGING = {
     "version": 1,

@@ -23,7 +23,11 @@ from portal.api.resources.users import UserViewSet
 from remediation.actions.api.action_types import ActionTypesView
 from remediation.actions.api.actions import ActionViewSet
 from remediation.actions.api.alerts import AlertIntakeViewSet
+from remediation.actions.api.corrections import CorrectionsView
+from remediation.actions.api.groups import DecideActionsView, DecideGroupView, GroupsView
 from remediation.actions.api.investigations import StoppableInvestigationViewSet
+from remediation.hunting.api.hunts import HuntViewSet
+from remediation.hunting.api.mail_searches import MailSearchViewSet
 from remediation.safeguards.api.break_glass import BreakGlassViewSet
 from remediation.safeguards.api.caps import HourlyLimitViewSet
 from remediation.safeguards.api.changes import GuardedChangeViewSet
@@ -48,6 +52,8 @@ router.register("alerts", AlertIntakeViewSet, "alert")
 router.register("investigations", StoppableInvestigationViewSet, "investigation")
 router.register("evidence", EvidenceViewSet, "evidence")
 router.register("actions", ActionViewSet, "action")
+router.register("hunts", HuntViewSet, "hunt")
+router.register("mail-searches", MailSearchViewSet, "mail-search")
 router.register("freezes", FreezeViewSet, "freeze")
 router.register("hourly-limits", HourlyLimitViewSet, "hourly-limit")
 router.register("protected-devices", ProtectedDeviceViewSet, "protected-device")
@@ -59,6 +65,10 @@ api_v1: list[URLPattern | URLResolver] = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("me/", MeView.as_view(), name="me"),
     path("action-types/", ActionTypesView.as_view(), name="action-types"),
+    path("action-groups/", GroupsView.as_view(), name="action-groups"),
+    path("action-groups/decide/", DecideGroupView.as_view(), name="action-groups-decide"),
+    path("actions/decide/", DecideActionsView.as_view(), name="actions-decide"),
+    path("corrections/", CorrectionsView.as_view(), name="corrections"),
     *router.urls,
 ]
 

@@ -21,7 +21,7 @@ from portal.access.exceptions import BadRequest, Conflict, Refusal
 from portal.access.models import User
 from portal.api.models import IdempotentAnswer
 from portal.tenancy.models import PROVIDER_TENANT_ID
-from portal.tenancy.scope import has_scope
+from portal.tenancy.scope import current_scope, has_scope
 
 Handler = Callable[..., Response]
 
@@ -43,8 +43,8 @@ class ShownOnce(Response):
 def replayable(handler: Handler) -> Handler:
     """Make a POST handler honour Idempotency-Key.
 
-    Its answer names its `tenant`, unless it is about the provider itself. A secret told in a `ShownOnce` answer is not
-    kept: a replay says null in its place.
+    Its answer names its `tenant`, unless it is about the provider itself or many tenants. A secret told in a
+    `ShownOnce` answer is not kept: a replay says null in its place.
     """
 
     @wraps(handler)
@@ -63,7 +63,7 @@ def replayable(handler: Handler) -> Handler:
         answer = handler(view, request, *args, **kwargs)
         told = answer.data | dict.fromkeys(answer.secrets) if isinstance(answer, ShownOnce) else answer.data
         IdempotentAnswer.objects.create(
-            tenant_id=UUID(str(answer.data.get("tenant") or PROVIDER_TENANT_ID)),
+            tenant_id=_keeper(answer),
             user=user,
             key=key,
             fingerprint=fingerprint,
@@ -74,6 +74,14 @@ def replayable(handler: Handler) -> Handler:
 
     wrapped.is_replayable = True  # type: ignore[attr-defined]  # the schema tells of it
     return wrapped
+
+
+def _keeper(answer: Response) -> UUID:
+    """Return whose row keeps the answer: the tenant it names, else the provider, else the first of who asks."""
+    if answer.data.get("tenant"):
+        return UUID(str(answer.data["tenant"]))
+    reached = current_scope().tenant_ids
+    return PROVIDER_TENANT_ID if PROVIDER_TENANT_ID in reached else min(reached)
 
 
 def _replay(earlier: IdempotentAnswer, fingerprint: str) -> Response:

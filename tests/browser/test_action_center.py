@@ -68,6 +68,26 @@ def test_a_person_approves_with_a_reason_and_finds_it_in_history(
     assert visitor.complaints == []
 
 
+def test_a_person_asks_for_an_action_from_a_devices_page(
+    pending: RemediationAction, bob_with_password: User, visitor: Visitor
+) -> None:
+    visitor.page.set_viewport_size({"width": 360, "height": 740})
+    visitor.sign_in(bob_with_password.email, PASSWORD)
+    page = visitor.page
+    visitor.go(f"/admin/investigations/device/{pending.device_id}/change/")
+    page.get_by_role("link", name="Ask for an action").click()
+    assert visitor.overflow() <= 0
+    page.get_by_role("link", name="Run antivirus scan").click()
+    page.get_by_label("Full").check()
+    page.get_by_label("Reason").fill("It was slow all day.")
+    page.get_by_role("button", name="Go on").click()
+    assert page.get_by_text("One other person has to approve it; nothing is sent before.").is_visible()
+    assert visitor.overflow() <= 0
+    page.get_by_role("button", name="Ask for it").click()
+    assert page.get_by_text("Asked for: Run antivirus scan · lap-7. It waits for approval.").is_visible()
+    assert visitor.complaints == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_scrolls_sideways_on_a_telephone_or_breaks_the_content_security_policy(
     pending: RemediationAction, bob_with_password: User, visitor: Visitor, scheme: Literal["light", "dark"]
@@ -80,6 +100,9 @@ def test_no_page_scrolls_sideways_on_a_telephone_or_breaks_the_content_security_
         f"/admin/actions/pendingaction/decide/approve/?id={pending.pk}",
         f"/admin/investigations/investigation/{pending.investigation_id}/change/",
         f"/admin/investigations/device/{pending.device_id}/change/",
+        f"/admin/actions/pendingaction/ask/?device={pending.device_id}",
+        f"/admin/actions/pendingaction/ask/?device={pending.device_id}&type=stop_process",
+        f"/admin/actions/pendingaction/ask/?device={pending.device_id}&type=isolate_device",
     )
     for path in (*PAGES, *details):
         visitor.go(path)

@@ -5,9 +5,10 @@ from typing import Any
 
 from drf_spectacular.generators import SchemaGenerator
 
-from investigations.models import Device
+from investigations.models import Alert, Device, Evidence
 from portal.access.models import ServiceAccount
 from portal.tenancy.models import Tenant, TenantGroup
+from remediation.actions.models import RemediationAction
 from remediation.safeguards.models import Freeze
 from tests.isolation.routes import REASON
 from tests.isolation.world import OURS_AT_MICROSOFT, Model
@@ -22,6 +23,14 @@ ALERT = {
 
 CHANGE = {**REASON, "tenant": Tenant}
 
+CORRECTION = {
+    **REASON,
+    "tenant": Tenant,
+    "kind": "false_positive",
+    "classification": "falsePositive",
+    "determination": "notMalicious",
+}
+
 BODIES: list[tuple[str, str, Mapping[str, Any]]] = [
     (
         "POST",
@@ -34,10 +43,27 @@ BODIES: list[tuple[str, str, Mapping[str, Any]]] = [
             "parameters": {"scan_type": "Quick"},
         },
     ),
+    ("POST", "/api/v1/actions/decide/", {**REASON, "ids": [RemediationAction], "answer": "reject"}),
+    (
+        "POST",
+        "/api/v1/action-groups/decide/",
+        {
+            **REASON,
+            "type": "isolate_device",
+            "entity": "device:none",
+            "as_of": "2026-11-20T10:00:00Z",
+            "count": 1,
+            "answer": "reject",
+            "tenants": [Tenant],
+        },
+    ),
     ("POST", "/api/v1/alerts/", {"tenant": Tenant, "alerts": [ALERT]}),
     ("POST", "/api/v1/api-keys/", {"account": ServiceAccount, "name": "Matrix", "tenants": [Tenant]}),
     ("POST", "/api/v1/break-glass/", {**REASON, "tenant": Tenant}),
     ("POST", "/api/v1/connections/", {"tenant": Tenant}),
+    ("POST", "/api/v1/corrections/", {**CORRECTION, "alert": Alert}),
+    ("POST", "/api/v1/corrections/", {**CORRECTION, "evidence": Evidence}),
+    ("POST", "/api/v1/corrections/", {**CORRECTION, "action": RemediationAction}),
     (
         "POST",
         "/api/v1/device-groups/",
@@ -51,6 +77,8 @@ BODIES: list[tuple[str, str, Mapping[str, Any]]] = [
         "/api/v1/identity-providers/",
         {"tenant": Tenant, "issuer": "https://id.example", "client_id": "a", "client_secret": "b"},
     ),
+    ("POST", "/api/v1/hunts/", {"tenants": [Tenant], "query": "EmailEvents"}),
+    ("POST", "/api/v1/mail-searches/", {"tenants": [Tenant], "sender": "bad.example"}),
     ("POST", "/api/v1/investigations/", {**REASON, "device": Device}),
     ("POST", "/api/v1/members/", {"tenant": Tenant, "email": "new@acme.example", "role": "reader"}),
     ("POST", "/api/v1/protected-devices/", {**REASON, "device": Device}),

@@ -53,8 +53,19 @@ class Canaries:
         if isinstance(field, ArrayField):
             return [canary]
         if isinstance(field, models.JSONField):
+            if isinstance(value, list) and value:
+                return _sung(value, canary)
             return {**value, "note": canary} if isinstance(value, dict) else {"note": canary}
         return canary
+
+
+def _sung(value: Any, canary: str) -> Any:
+    """Return a list as it is, with the canary for every text in it."""
+    if isinstance(value, list):
+        return [_sung(inner, canary) for inner in value]
+    if isinstance(value, dict):
+        return {name: _sung(inner, canary) for name, inner in value.items()}
+    return canary if isinstance(value, str) else value
 
 
 def holds_text(field: models.Field) -> bool:

@@ -19,6 +19,7 @@ from portal.access.sign_in.models import IdentityProvider
 from portal.audit.models import AuditEvent
 from portal.tenancy.models import Tenant, TenantGroup
 from remediation.actions.models import HistoryAction, PendingAction, RemediationAction
+from remediation.hunting.models import Hunt, MailSearch
 from remediation.safeguards.models import ApprovalRule, BreakGlass, Freeze, GuardedChange, HourlyCap, ProtectedDevice
 from tests.isolation.world import Model
 
@@ -59,6 +60,8 @@ ADMIN_PAGES: dict[str, Model] = {
     "actions/pendingaction": PendingAction,
     "audit/auditevent": AuditEvent,
     "connectors/connection": Connection,
+    "hunting/hunt": Hunt,
+    "hunting/mailsearch": MailSearch,
     "investigations/alert": Alert,
     "investigations/device": Device,
     "investigations/devicegroup": DeviceGroup,
@@ -83,6 +86,8 @@ ADMIN_VERBS = (
     "access/user/<path:object_id>/deactivate",
     "access/user/<path:object_id>/invite",
     "access/user/<path:object_id>/reactivate",
+    "connectors/connection/<path:object_id>/ask-for-consent",
+    "connectors/connection/<path:object_id>/check",
     "tenancy/tenant/<path:object_id>/deactivate",
     "tenancy/tenant/<path:object_id>/reactivate",
 )
@@ -102,6 +107,7 @@ ROWS: dict[str, Model] = {
     "freezes": Freeze,
     "guarded-changes": GuardedChange,
     "hourly-limits": HourlyCap,
+    "hunts": Hunt,
     "identity-providers": IdentityProvider,
     "investigations": Investigation,
     "members": TenantMembership,
@@ -120,14 +126,19 @@ VERBS: dict[str, Mapping[str, Any]] = {
     "actions/<uuid:pk>/cancel": REASON,
     "actions/<uuid:pk>/reject": REASON,
     "actions/<uuid:pk>/resolve": {**REASON, "outcome": "succeeded"},
+    "actions/<uuid:pk>/result": {},
     "actions/<uuid:pk>/undo": REASON,
     "api-keys/<uuid:pk>/revoke": {},
     "api-keys/<uuid:pk>/rotate": {"days": 1},
     "break-glass/<uuid:pk>/review": REVIEW,
+    "connections/<uuid:pk>/ask-for-consent": {},
+    "connections/<uuid:pk>/check": {},
+    "connections/<uuid:pk>/set-client-certificate": {"client_certificate": "not-a-certificate"},
     "connections/<uuid:pk>/set-client-secret": {"client_secret": "not-a-secret"},
     "guarded-changes/<uuid:pk>/confirm": REASON,
     "guarded-changes/<uuid:pk>/reject": REASON,
     "guarded-changes/<uuid:pk>/withdraw": REASON,
+    "hunts/<uuid:pk>/actions": {**REASON, "type": "run_antivirus_scan", "rows": [0]},
     "investigations/<uuid:pk>/stop": REASON,
     "service-accounts/<uuid:pk>/deactivate": {},
     "service-accounts/<uuid:pk>/reactivate": {},
@@ -185,8 +196,30 @@ OTHERS: dict[str, Place] = {
     "admin/actions/historyaction/decide/<str:verb_name>/": Place(
         "admin/actions/historyaction/decide/undo/?id={id}", HistoryAction
     ),
+    "admin/actions/historyaction/<uuid:object_id>/result/": Place(
+        "admin/actions/historyaction/{id}/result/", HistoryAction
+    ),
+    "admin/actions/pendingaction/ask/": Place("admin/actions/pendingaction/ask/?device={id}", Device, REASON),
     "admin/actions/pendingaction/decide/<str:verb_name>/": Place(
         "admin/actions/pendingaction/decide/approve/?id={id}", PendingAction
+    ),
+    "admin/connectors/connection/consent/": Place("admin/connectors/connection/consent/"),
+    "admin/actions/pendingaction/groups/": Place("admin/actions/pendingaction/groups/"),
+    "admin/actions/pendingaction/groups/one/": Place(
+        "admin/actions/pendingaction/groups/one/?type=isolate_device&entity=device:none"
+    ),
+    "admin/actions/pendingaction/groups/decide/<slug:answer>/": Place(
+        "admin/actions/pendingaction/groups/decide/reject/?type=isolate_device&entity=device:none"
+        "&as_of=2026-11-20T10:00:00Z&count=1",
+        body=REASON,
+    ),
+    "admin/actions/historyaction/correct/<slug:mistake>/": Place(
+        "admin/actions/historyaction/correct/false_positive/?action={id}",
+        HistoryAction,
+        {**REASON, "verdict": "falsePositive/notMalicious"},
+    ),
+    "admin/actions/historyaction/undo-all/<slug:reach>/": Place(
+        "admin/actions/historyaction/undo-all/investigation/?investigation={id}", Investigation, REASON
     ),
     "admin/investigations/device/<uuid:object_id>/protect/": Place(
         "admin/investigations/device/{id}/protect/", Device, REASON
@@ -210,9 +243,23 @@ OTHERS: dict[str, Place] = {
     "admin/safeguards/protecteddevice/<uuid:object_id>/unprotect/": Place(
         "admin/safeguards/protecteddevice/{id}/unprotect/", ProtectedDevice, REASON
     ),
+    **{
+        f"admin/hunting/{page}/{tail}": Place(f"admin/hunting/{page}/{path}", kind, body)
+        for page, kind in (("hunt", Hunt), ("mailsearch", MailSearch))
+        for tail, path, body in (
+            ("<uuid:object_id>/act/", "{id}/act/", {**REASON, "type": "run_antivirus_scan", "row": ["0"]}),
+            ("batch/<uuid:batch>/", "batch/{id}/", {}),
+        )
+    },
+    "admin/hunting/hunt/<uuid:object_id>/look-up/": Place("admin/hunting/hunt/{id}/look-up/", Hunt, {"any": "thing"}),
+    "api/v1/mail-searches/": Place("api/v1/mail-searches/"),
     "api/v1/schema/": Place("api/v1/schema/"),
     "api/v1/me/": Place("api/v1/me/"),
     "api/v1/action-types/": Place("api/v1/action-types/"),
+    "api/v1/action-groups/": Place("api/v1/action-groups/"),
+    "api/v1/action-groups/decide/": Place("api/v1/action-groups/decide/"),
+    "api/v1/actions/decide/": Place("api/v1/actions/decide/"),
+    "api/v1/corrections/": Place("api/v1/corrections/"),
     "api(/|)": Place("api/no/such/path/"),
 }
 """Everything else, by pattern."""

@@ -9,15 +9,21 @@ from uuid import uuid4
 
 import pytest
 
-from connectors.microsoft import defender, mail
 from connectors.microsoft.connector import Microsoft
 from connectors.protocol import ActionRequest, ConnectionSettings, ConnectorError, Refused
 from portal.secrets.secret_text import SecretText
+from tests.connectors.contract.recording import PARAMETERS
 from tests.connectors.microsoft.conftest import TENANT, Wire, authority, ca_file, http, token, wire
 
 __all__ = ["authority", "ca_file", "wire"]
 
 THEIRS = "11111111-2222-3333-4444-555555555555"
+AUDIENCES = {
+    b"graph": "https://graph.microsoft.com",
+    b"securitycenter": "https://api.securitycenter.microsoft.com",
+    b"outlook": "https://outlook.office365.com",
+}
+FORMER = {"mailbox": {"ForwardingSmtpAddress": "smtp:x@evil.example"}, "rules": []}
 SINCE = datetime(2026, 11, 1, tzinfo=UTC)
 
 
@@ -69,36 +75,46 @@ def grant(wire: Wire, tenant: str) -> None:
             }
             out.sendall(http(200, endpoints))
             return
-        audience = "https://graph.microsoft.com" if b"graph" in request else "https://api.securitycenter.microsoft.com"
-        granted = token(tid=tenant, aud=audience, appid="app")
+        audience = next((whose for name, whose in AUDIENCES.items() if name in request), "")
+        granted = token(tid=tenant, aud=audience, appid="app", roles=["Some.Permission"])
         out.sendall(http(200, {"token_type": "Bearer", "expires_in": 3599, "access_token": granted}))
 
     wire.script = script
 
 
 def connector(wire: Wire, api: Listener, ca_file: str) -> Microsoft:
-    """Open our tenant's connector: sign-in at the wire, both APIs at the listener."""
-    secret = SecretText("not-a-secret")
-    settings = ConnectionSettings("microsoft", TENANT, "app", secret, wire.url, api.url, api.url, ca_file)
+    """Open our tenant's connector: sign-in at the wire, all APIs at the listener."""
+    settings = ConnectionSettings(
+        kind="microsoft",
+        entra_tenant_id=TENANT,
+        client_id="app",
+        client_secret=SecretText("not-a-secret"),
+        login_url=wire.url,
+        defender_url=api.url,
+        graph_url=api.url,
+        exchange_url=api.url,
+        ca_file=ca_file,
+        capabilities=frozenset({"move_to_quarantine"}),
+    )
     return Microsoft(settings, deadline_seconds=2)
 
 
 def sending(type_name: str) -> Callable[[Microsoft, list[str]], object]:
-    parameters = {
-        "isolation_type": "Full",
-        "scan_type": "Quick",
-        "sha1": "a" * 40,
+    parameters = PARAMETERS.get(type_name) or {
         "messages": [{"network_message_id": str(uuid4()), "recipient": "ada@acme.example"}],
     }
-    request = ActionRequest(uuid4(), type_name, "a" * 40, parameters, "why")
+    if type_name == "restore_forwarding":
+        parameters = {"mailbox": "ada@acme.example", "former": FORMER}
+    request = ActionRequest(uuid4(), type_name, "a" * 40, parameters, "why", findings=FORMER)
     return lambda opened, told: opened.send(request, before_sending=lambda: told.append("sent"))
 
 
 READS: dict[str, Callable[[Microsoft, list[str]], object]] = {
     "devices": lambda opened, _told: list(opened.devices()),
     "alerts": lambda opened, _told: list(opened.alerts(SINCE)),
+    "hunt": lambda opened, _told: opened.hunt("DeviceInfo", timespan="P1D", most_rows=1),
 }
-CALLS = READS | {name: sending(name) for name in sorted({*defender.ROUTES, *mail.ACTIONS})}
+CALLS = READS | {name: sending(name) for name in sorted(Microsoft.action_types)}
 
 
 @pytest.mark.parametrize("name", sorted(CALLS))
@@ -109,7 +125,7 @@ def test_a_token_of_another_tenant_opens_no_connection(wire: Wire, api: Listener
     with pytest.raises(Refused) as caught:
         CALLS[name](connector(wire, api, ca_file), told)
 
-    assert caught.value.code == "WrongToken"
+    assert caught.value.code == "WrongTenant"
     assert (told, api.opened()) == ([], 0)
     assert [request for request in wire.requests if b"/token " in request], "no token was ever asked for"
 

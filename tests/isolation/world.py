@@ -29,6 +29,7 @@ from portal.tenancy.scope import acting_for
 from remediation.actions import transitions
 from remediation.actions.models import RemediationAction
 from remediation.actions.states import State
+from remediation.hunting.models import Hunt
 from remediation.safeguards.models import GuardedChange
 from tests import factories
 from tests.isolation.canaries import Canaries
@@ -141,6 +142,19 @@ def _add_rows(side: Side) -> None:
         DeviceGroupRule.objects.create(tenant=tenant, group=group, property="name", operator="equals", value="pc-1")
         InvestigationDevice.objects.create(tenant=tenant, investigation=case, device=device)
         Connection.objects.create(tenant=tenant)
+        hunt_id = uuid7()  # its batch has the same id, so that the page of a batch has one to name
+        Hunt.objects.create(
+            id=hunt_id,
+            tenant=tenant,
+            batch=hunt_id,
+            source="advanced_hunting",
+            query="DeviceInfo",
+            state="done",
+            columns=[["DeviceId", "String"]],
+            rows=[{"DeviceId": device.machine_id}],
+            row_count=1,
+            asked_by=side.people["admin"],
+        )
         GuardedChange.objects.create(
             tenant=tenant,
             kind="set_hourly_cap",

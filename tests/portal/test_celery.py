@@ -39,7 +39,7 @@ def test_tasks_take_ids_and_nothing_else() -> None:
     assert len(ours) >= 4
     for name, task in ours.items():
         parameters = inspect.signature(task.run).parameters
-        assert set(parameters) <= {"tenant"}, name
+        assert set(parameters) <= {"tenant", "action", "person"}, name
         assert all(each.annotation is str for each in parameters.values()), name
 
 

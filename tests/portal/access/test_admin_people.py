@@ -9,6 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from connectors.clouds import ADDRESSES
 from connectors.models import Connection
 from investigations.models import DeviceGroup
 from portal.access.models import Invitation, ProviderMembership, Reach, TenantMembership, User
@@ -230,7 +231,7 @@ def test_addresses_that_get_the_providers_credential_are_not_a_tenant_admins_to_
     with acting_for(acme.id):
         connection = Connection.objects.create(tenant=acme)
     url = f"/admin/connectors/connection/{connection.pk}/change/"
-    elsewhere = dict.fromkeys(("login_url", "defender_url", "graph_url"), "https://elsewhere.example")
+    elsewhere = {"cloud": "global", **dict.fromkeys(ADDRESSES, "https://elsewhere.example")}
     assert browse(tess).post(url, elsewhere).status_code == 302
     with acting_for(acme.id):
         connection.refresh_from_db()

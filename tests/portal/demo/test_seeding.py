@@ -8,10 +8,12 @@ from investigations.groups import rules_of
 from investigations.models import DeviceGroup
 from investigations.payloads import read_alert
 from portal.access.models import User
-from portal.demo.companies import COMPANIES, Company
-from portal.demo.scenery import opening_scene
+from portal.demo.companies import COMPANIES, LUMIERE, Company
+from portal.demo.first_requests import ask_for_first_things
+from portal.demo.opening import opening_scene
 from portal.demo.seeding import SIGN_INS, seed
 from portal.tenancy.scope import acting_for
+from remediation.actions.models import RemediationAction
 
 
 @pytest.fixture
@@ -56,3 +58,13 @@ def test_every_alert_of_the_opening_scene_is_read_whole(company: Company) -> Non
         assert alert.evidence
         assert not alert.refused
         assert not alert.unrecognised
+
+
+def test_what_a_person_does_by_hand_is_asked_for_once(seeded: None) -> None:
+    for _start in range(2):
+        ask_for_first_things()
+
+    with acting_for(LUMIERE.tenant_id):
+        assert [(row.type, row.state) for row in RemediationAction.objects.all()] == [
+            ("quarantine_attachment", "approved")
+        ]

@@ -29,7 +29,8 @@ from portal.secrets.envelope import unseal
 from portal.secrets.exceptions import SecretUnreadable
 from portal.tenancy.models import Tenant
 from portal.tenancy.scope import acting_for
-from remediation.actions import bells, tasks
+from remediation.actions import bells
+from remediation.actions.draining import way_out_of
 from tests.factories import make_key
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.process]
@@ -115,7 +116,7 @@ def go_wrong(acme: Tenant, tess: User, key: str, browse: Callable[[User], Client
         answers.append(client.post(set_secret, {"client_secret": CLIENT_SECRET}, content_type="application/json"))
         assert answers[-1].status_code == 500
     assert sync_tenant(acme.id, lambda page: None) is False
-    connector = tasks._connector_of(acme.id)
+    connector = way_out_of(acme.id).connector
     assert connector is not None
     with pytest.raises(Exception, match="not available"):
         list(connector.devices())

@@ -1,0 +1,1 @@
+"""The hunting resources of the API."""
