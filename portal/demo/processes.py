@@ -181,6 +181,17 @@ class Fleet:
                     start_new_session=True,
                 )
 
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of `manage.py` to its end, as an operator of these premises would."""
+        return subprocess.run(  # noqa: S603 our own command lines
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
     def kill(self, name: str) -> None:
         """End a process and its children with SIGKILL: none of them gets to say or finish anything."""
         process = self._running.pop(name)

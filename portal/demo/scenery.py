@@ -1,12 +1,11 @@
-"""Builds alerts, evidence and mails shaped as Microsoft Graph sends them, and the scenes the demo opens with."""
+"""Builds alerts, evidence and mails shaped as Microsoft Graph sends them."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from investigations.states import AutomationLevel
-from portal.demo.companies import KANDA, LUMIERE, NORDFJELL, Company
+from portal.demo.companies import Company
 
 Json = dict[str, Any]
 
@@ -68,13 +67,14 @@ def file_evidence(
     content: str,
     verdict: str = "malicious",
     status: str = "none",
+    signer: str | None = None,
 ) -> Json:
     """Return a file on a machine. `content` stands for what is in it: the same content has the same hashes."""
     return {
         **_piece("fileEvidence", verdict, status),
         "detectionStatus": "detected",
         "mdeDeviceId": machine["id"],
-        "fileDetails": _details(folder, name, content),
+        "fileDetails": {**_details(folder, name, content), "filePublisher": signer, "signer": signer},
     }
 
 
@@ -134,6 +134,32 @@ def message_evidence(message_id: str, recipient: str, subject: str, verdict: str
     }
 
 
+def cluster_evidence(message_ids: Sequence[str], subject: str, sender_domain: str, verdict: str = "malicious") -> Json:
+    """Return messages that are alike; as Graph does, it leaves out who received them."""
+    return {
+        **_piece("mailClusterEvidence", verdict),
+        "clusterBy": "Subject;P2SenderDomain;ContentType",
+        "clusterByValue": f"{subject};{sender_domain};1",
+        "emailCount": len(message_ids),
+        "networkMessageIds": list(message_ids),
+        "query": f'( ((Subject:"{subject}") AND (P2SenderDomain:"{sender_domain}") AND (ContentType: 1)))',
+        "urn": f"urn:MailClusterEntity:{_digest(subject + sender_domain)[:32]}",
+    }
+
+
+def mailbox_evidence(address: str, verdict: str = "suspicious") -> Json:
+    """Return a mailbox."""
+    name, _, domain = address.partition("@")
+    account = user_evidence(name, domain)["userAccount"]
+    return {
+        **_piece("mailboxEvidence", verdict),
+        "displayName": name,
+        "primaryAddress": address,
+        "upn": address,
+        "userAccount": account,
+    }
+
+
 def url_evidence(url: str, verdict: str = "malicious") -> Json:
     """Return an address on the web."""
     return {**_piece("urlEvidence", verdict), "url": url}
@@ -156,120 +182,19 @@ def message_id(name: str) -> str:
     return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}"
 
 
+def device_alert_id(name: str) -> str:
+    """Return an alert id of Defender for Endpoint's that is always the same for this name."""
+    return f"da{_digest(name)[:18]}_1"
+
+
+def mail_alert_id(name: str) -> str:
+    """Return an alert id of Defender for Office's that is always the same for this name."""
+    return f"fa{_digest(name)[:18]}"
+
+
 def sha1_of(content: str) -> str:
     """Return the SHA-1 that evidence gives for this content."""
     return hashlib.sha1(content.encode(), usedforsecurity=False).hexdigest()
-
-
-def opening_scene(company: Company) -> Json:
-    """Return what the simulator is told about a company when the demo starts: machines, mails and a day of alerts."""
-    phish = [message_id(f"{company.slug}-invoice-{number}") for number in (1, 2)]
-    mailboxes = [f"reception@{company.domain}", f"accounts@{company.domain}"]
-    mails = [email(*pair, "Overdue invoice, act today") for pair in zip(phish, mailboxes, strict=True)]
-    alerts = [*_everyday(company), _phishing(company, phish, mailboxes), *_own(company)]
-    return {"machines": company.machines(12), "emails": mails, "alerts": alerts}
-
-
-def _everyday(company: Company) -> list[Json]:
-    """One alert for each automation level, so that every reason for asking or not asking is there to read."""
-    full = company.machine(AutomationLevel.FULL, 1)
-    server = company.machine(AutomationLevel.SEMI_ALL_FOLDERS, 1)
-    office = company.machine(AutomationLevel.SEMI_CORE_FOLDERS, 1)
-    second_office = company.machine(AutomationLevel.SEMI_CORE_FOLDERS, 2)
-    laptop = company.machine(AutomationLevel.SEMI_NON_TEMP_FOLDERS, 1)
-    fixed = company.machine(AutomationLevel.NO_AUTOMATED_RESPONSE, 1)
-    own = company.slug
-    scenes: list[tuple[str, str, list[Json], float]] = [
-        ("stealer", "Credential stealer was detected", [
-            device_evidence(full), file_evidence(full, DOWNLOADS, "invoice_8841.exe", content=f"{own}-stealer"),
-        ], 19),
-        ("webshell", "Possible web shell on a server", [
-            device_evidence(server),
-            file_evidence(server, r"C:\inetpub\wwwroot", "help.aspx", content=f"{own}-webshell"),
-            process_evidence(server, r"C:\Windows\System32", "w3wp.exe", content=f"{own}-w3wp"),
-        ], 11),
-        ("sideload", "DLL side-loading by a renamed tool", [
-            device_evidence(office), file_evidence(office, SYSTEM32, "version.dll", content=f"{own}-sideload"),
-        ], 8),
-        ("adware", "Unwanted software bundle", [
-            device_evidence(second_office),
-            file_evidence(second_office, DATA, "pdf-helper-setup.exe", content=f"{own}-adware"),
-        ], 6),
-        ("dropper", "Dropper was run from a temporary folder", [
-            device_evidence(laptop),
-            file_evidence(laptop, TEMP, "~tmp4471.exe", content=f"{own}-dropper"),
-            file_evidence(laptop, DATA, "updater.exe", content=f"{own}-updater"),
-        ], 4),
-        ("worm", "Worm activity on a fixed-function device", [
-            device_evidence(fixed, "suspicious"), file_evidence(fixed, DATA, "svch0st.exe", content=f"{own}-worm"),
-        ], 3),
-    ]  # fmt: skip
-    return [
-        alert(company, f"da{_digest(own + name)[:18]}_1", title, evidence, ago=timedelta(hours=hours))
-        for name, title, evidence, hours in scenes
-    ]
-
-
-def _phishing(company: Company, phish: Sequence[str], mailboxes: Sequence[str]) -> Json:
-    subject = "Overdue invoice, act today"
-    evidence = [message_evidence(*pair, subject) for pair in zip(phish, mailboxes, strict=True)]
-    evidence.append(url_evidence("https://login-check.example/renew"))
-    return alert(
-        company,
-        f"fa{_digest(company.slug + 'phish')[:18]}",
-        "Email messages containing malicious URL removed after delivery",
-        evidence,
-        severity="medium",
-        category="InitialAccess",
-        ago=timedelta(hours=2),
-        source="microsoftDefenderForOffice365",
-    )
-
-
-def _own(company: Company) -> list[Json]:
-    """What happened at one company only."""
-    first, second = (company.machine(AutomationLevel.FULL, number) for number in (2, 3))
-    if company is NORDFJELL:
-        spread = [
-            alert(
-                company,
-                f"da{_digest(f'spread-{number}')[:18]}_1",
-                "Ransomware behaviour was detected",
-                [
-                    device_evidence(machine),
-                    file_evidence(machine, r"C:\ProgramData\sync", "locker.exe", content="nordfjell-locker"),
-                ],
-                ago=timedelta(minutes=90 - number),
-            )
-            for number, machine in enumerate(company.machine(AutomationLevel.FULL, 1 + n) for n in range(11))
-        ]
-        return [*spread, _hands_on_keyboard(company, company.machine(AutomationLevel.SEMI_ALL_FOLDERS, 2))]
-    if company is LUMIERE:
-        return [_hands_on_keyboard(company, first)]
-    blocked = file_evidence(second, DOWNLOADS, "crack.zip", content="kanda-crack", status="prevented")
-    return [
-        _hands_on_keyboard(KANDA, first),
-        alert(
-            company,
-            f"da{_digest('prevented')[:18]}_1",
-            "An active malware was prevented from running",
-            [device_evidence(second), blocked],
-            severity="informational",
-            ago=timedelta(hours=7),
-        ),
-    ]
-
-
-def _hands_on_keyboard(company: Company, machine: Mapping[str, Any]) -> Json:
-    return alert(
-        company,
-        f"da{_digest(company.slug + 'hands')[:18]}_1",
-        "Suspicious remote session on a device",
-        [device_evidence(machine, "suspicious"), user_evidence("j.holm", company.domain)],
-        severity="medium",
-        category="LateralMovement",
-        ago=timedelta(minutes=50),
-    )
 
 
 def _piece(kind: str, verdict: str, status: str = "none") -> Json:

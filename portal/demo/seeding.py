@@ -9,6 +9,7 @@ from typing import Final
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 
+from connectors.clouds import ADDRESSES
 from connectors.models import Connection
 from investigations.groups import save_group
 from investigations.models import DeviceGroup
@@ -111,7 +112,7 @@ def _make_groups(company: Company, admin: Actor) -> None:
 
 
 def _connect(company: Company, simulator_url: str) -> None:
-    addresses = dict.fromkeys(("login_url", "defender_url", "graph_url"), simulator_url)
+    addresses = dict.fromkeys(ADDRESSES, simulator_url)
     Connection.objects.update_or_create(
         tenant_id=company.tenant_id, kind="microsoft", defaults={**addresses, "next_sync_at": None}
     )

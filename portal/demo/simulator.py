@@ -29,6 +29,21 @@ class Simulator:
         fault = {"kind": kind, "path": path, "count": 1, "method": "POST", **details}
         self._web.post("/faults", json=fault).raise_for_status()
 
+    def start_storm(self, company: Company, path: str, retry_after: int) -> str:
+        """Answer 429 to every POST of a company's whose path holds this text; return the storm's name."""
+        fault = {
+            "kind": "throttle",
+            "path": path,
+            "tenant": str(company.entra_tenant_id),
+            "retry_after": str(retry_after),
+        }
+        storm: str = self._web.post("/faults", json=fault).raise_for_status().json()["id"]
+        return storm
+
+    def end_storm(self, storm: str) -> None:
+        """Let a storm be over."""
+        self._web.delete(f"/faults/{storm}").raise_for_status()
+
     def requests_of(self, action: Mapping[str, Any]) -> list[Json]:
         """Return every request it received for an action, oldest first, accepted or not."""
         answer = self._web.get("/log", params={"external_id": action["id"]}).raise_for_status()
@@ -42,14 +57,20 @@ class Simulator:
 
     def machine(self, company: Company, machine: Mapping[str, Any]) -> Json:
         """Return what was done to one machine."""
-        machines: list[Json] = self._tenant(company)["machines"]
+        machines: list[Json] = self.tenant(company)["machines"]
         return next(row for row in machines if row["id"] == machine["id"])
+
+    def mailbox(self, company: Company, address: str) -> Json:
+        """Return how a mailbox forwards, and its rules."""
+        mailboxes: list[Json] = self.tenant(company)["mailboxes"]
+        return next(row for row in mailboxes if row["address"] == address)
 
     def email(self, company: Company, message_id: str) -> Json:
         """Return one mail and where it lies."""
-        emails: list[Json] = self._tenant(company)["emails"]
+        emails: list[Json] = self.tenant(company)["emails"]
         return next(row for row in emails if row["networkMessageId"] == message_id)
 
-    def _tenant(self, company: Company) -> Json:
+    def tenant(self, company: Company) -> Json:
+        """Return all that is true in a company's tenant."""
         tenant: Json = self._web.get(f"/tenants/{company.entra_tenant_id}").raise_for_status().json()
         return tenant

@@ -7,10 +7,11 @@ from portal.demo.companies import NORDFJELL
 from portal.demo.scenery import DATA, alert, device_evidence, email, file_evidence, message_evidence, message_id
 from portal.demo.story.levels import QUARANTINE, expect_quarantined
 from portal.demo.story.person import expect
-from portal.demo.story.stage import Json, Stage
+from portal.demo.story.stage import Stage
 
 UNKNOWN_ID = UUID("01900000-0000-7000-8000-00000000dead")
 OTHERS_IN_SPREAD = 10
+FULL_ISOLATION = {"isolation_type": "Full"}
 
 
 def mail_asks_at_full(stage: Stage) -> str:
@@ -48,7 +49,7 @@ def rejected_is_not_sent(stage: Stage) -> str:
 def isolation_is_undone(stage: Stage) -> str:
     """Ada asks for an isolation, Bruno approves, the device is isolated; he undoes it, and it is released."""
     machine = stage.machine(AutomationLevel.SEMI_ALL_FOLDERS)
-    action = _request_isolation(stage, machine)
+    action = stage.request("isolate_device", FULL_ISOLATION, machine)
     stage.expect_pending(action)
     stage.approver.decide("approve", action, "Until we know more.")
     stage.wait_done(action)
@@ -90,7 +91,7 @@ def widening_asks(stage: Stage) -> str:
 def own_request_is_not_approved(stage: Stage) -> str:
     """Bruno asks for an isolation and cannot approve it himself."""
     machine = stage.machine(AutomationLevel.SEMI_ALL_FOLDERS)
-    action = _request_isolation(stage, machine, by_approver=True)
+    action = stage.request("isolate_device", FULL_ISOLATION, machine, by_approver=True)
     answer = stage.approver.send(f"/actions/{action['id']}/approve/", {"reason": "I am sure."})
     expect(answer.status_code == 403, f"his own approval is refused with 403, not {answer.status_code}")
     stage.expect_pending(action)
@@ -101,15 +102,8 @@ def hard_delete_takes_two(stage: Stage) -> str:
     """A hard delete needs two people: one of them twice is a conflict, the second one sets it going."""
     message, recipient = message_id("story-hard"), f"accounts@{NORDFJELL.domain}"
     stage.simulator.tell(NORDFJELL, {"emails": [email(message, recipient, "Overdue invoice")]})
-    action: Json = stage.analyst.do(
-        "/actions/",
-        {
-            "tenant": str(NORDFJELL.tenant_id),
-            "type": "hard_delete_email",
-            "parameters": {"messages": [{"network_message_id": message, "recipient": recipient}]},
-            "reason": "It holds patient data.",
-        },
-    )
+    messages = [{"network_message_id": message, "recipient": recipient}]
+    action = stage.request("hard_delete_email", {"messages": messages})
     stage.approver.decide("approve", action, "Agreed.")
     stage.expect_pending(action)
     again = stage.approver.send(f"/actions/{action['id']}/approve/", {"reason": "Agreed twice."})
@@ -138,18 +132,3 @@ def stranger_finds_nothing(stage: Stage) -> str:
     expect(refused.status_code == 404, f"approving it is 404, not {refused.status_code}")
     stage.expect_pending(action)
     return "another tenant's admin asks for an id: 404, as for an unknown one"
-
-
-def _request_isolation(stage: Stage, machine: Json, *, by_approver: bool = False) -> Json:
-    person = stage.approver if by_approver else stage.analyst
-    action: Json = person.do(
-        "/actions/",
-        {
-            "tenant": str(NORDFJELL.tenant_id),
-            "type": "isolate_device",
-            "device": stage.device_id(machine),
-            "parameters": {"isolation_type": "Full"},
-            "reason": "It speaks to an address we do not know.",
-        },
-    )
-    return action

@@ -1,7 +1,7 @@
 """Lines about what runs by itself and what asks first: files at the five automation levels."""
 
 from investigations.states import AutomationLevel, EvidenceOutcome, InvestigationState
-from portal.demo.companies import NORDFJELL
+from portal.demo.companies import NORDFJELL, Company
 from portal.demo.scenery import DATA, DOWNLOADS, SYSTEM32, TEMP, alert, device_evidence, file_evidence, sha1_of
 from portal.demo.story.person import expect
 from portal.demo.story.stage import Json, Stage
@@ -86,9 +86,9 @@ def twice_changes_nothing(stage: Stage) -> str:
     return "the same alerts taken in twice: nothing changes"
 
 
-def expect_quarantined(stage: Stage, machine: Json, content: str) -> None:
+def expect_quarantined(stage: Stage, machine: Json, content: str, company: Company = NORDFJELL) -> None:
     """Raise Broken unless the simulator has the file in quarantine on this machine."""
-    files = stage.simulator.machine(NORDFJELL, machine)["quarantinedFiles"]
+    files = stage.simulator.machine(company, machine)["quarantinedFiles"]
     expect(sha1_of(content) in files, f"the file is in quarantine on {machine['computerDnsName']}")
 
 

@@ -16,11 +16,11 @@ from django.core.management import call_command
 from django.db import connection
 from psycopg import sql
 
-from portal.demo.companies import COMPANIES, NORDFJELL
+from portal.demo.companies import COMPANIES, KANDA, NORDFJELL, Company
 from portal.demo.processes import Fleet, Premises, answers, free_port, wait_until
 from portal.demo.seeding import SIGN_INS, seed
 from portal.demo.simulator import Simulator
-from portal.demo.story import decisions, faults, levels
+from portal.demo.story import customers, decisions, faults, levels, routes, searching
 from portal.demo.story.person import Person
 from portal.demo.story.stage import Stage
 from portal.embedded.servers import FOLDER, join_postgres
@@ -56,6 +56,16 @@ TOGETHER: Final[Sequence[Line]] = (
     faults.throttling_is_obeyed,
     decisions.stranger_finds_nothing,
     levels.twice_changes_nothing,
+    routes.live_response_deletes_once,
+    routes.url_is_blocked_and_unblocked,
+    routes.forwarding_is_restored_exactly,
+    routes.quarantined_file_is_released,
+    searching.hunt_names_who_failed,
+    searching.explorer_finds_mail,
+    customers.group_decides_everywhere,
+    customers.correction_puts_right,
+    customers.storm_holds_up_nobody_else,
+    customers.check_names_what_is_missing,
 )
 """Lines that stand on nothing of each other's; they are played at the same time."""
 
@@ -179,13 +189,20 @@ def _set(premises: Premises, fleet: Fleet) -> Stage:
     wait_until((premises.simulator_folder / "simulator.json").exists, "The simulator")
     simulator = Simulator(premises)
     for company in COMPANIES:
-        simulator.tell(company, {"machines": company.machines(MACHINES_OF_EACH_GROUP if company is NORDFJELL else 1)})
+        machines = company.machines(_machines_of_each_group(company))
+        withheld = [searching.WITHHELD] if company is KANDA else []
+        simulator.tell(company, {"machines": machines, "withheld_roles": withheld})
     fleet.start("beat")
     wait_until(lambda: answers(f"{premises.web_url}/accounts/login/"), "The web")
     with ThreadPoolExecutor() as pool:
         signed_in = pool.map(lambda each: Person(each, premises.web_url), SIGN_INS)
         people = dict(zip([each.email for each in SIGN_INS], signed_in, strict=True))
     stage = Stage(fleet, simulator, people)
-    last = NORDFJELL.machines(MACHINES_OF_EACH_GROUP)[-1]
-    wait_until(lambda: bool(stage.reader.rows("/devices/", machine_id=last["id"])), "The first sync")
+    last = [company.machines(_machines_of_each_group(company))[-1] for company in COMPANIES]
+    wait_until(lambda: all(stage.reader.rows("/devices/", machine_id=each["id"]) for each in last), "The first sync")
     return stage
+
+
+def _machines_of_each_group(company: Company) -> int:
+    """Return how many the lines need: most of them play at one company."""
+    return MACHINES_OF_EACH_GROUP if company is NORDFJELL else 1

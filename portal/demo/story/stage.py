@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from investigations.states import AutomationLevel
-from portal.demo.companies import NORDFJELL
+from portal.demo.companies import NORDFJELL, Company
 from portal.demo.processes import Fleet
 from portal.demo.scenery import alert
 from portal.demo.seeding import ANALYST, APPROVER, READER, SECOND_APPROVER, TENANT_ADMIN
@@ -67,11 +67,27 @@ class Stage:
         """Let the analyst post one alert, and return what the portal made of it."""
         return self.take_in_all([alert(NORDFJELL, alert_id, title, evidence)])
 
-    def take_in_all(self, alerts: Sequence[Json]) -> Json:
-        """Let the analyst post alerts, and return what the portal made of them."""
-        report: Json = self.analyst.do("/alerts/", {"tenant": NORDFJELL.slug, "alerts": {"value": list(alerts)}})
+    def take_in_all(self, alerts: Sequence[Json], company: Company = NORDFJELL) -> Json:
+        """Let the analyst post a company's alerts, and return what the portal made of them."""
+        report: Json = self.analyst.do("/alerts/", {"tenant": company.slug, "alerts": {"value": list(alerts)}})
         expect(not report["refused"], f"every alert is taken in: {report['refused']}")
         return report
+
+    def request(
+        self,
+        kind: str,
+        parameters: Json,
+        machine: Mapping[str, Any] | None = None,
+        company: Company = NORDFJELL,
+        *,
+        by_approver: bool = False,
+    ) -> Json:
+        """Let the analyst, or the approver, ask for an action, and return it."""
+        body = {"tenant": str(company.tenant_id), "type": kind, "parameters": parameters, "reason": "It looks wrong."}
+        if machine is not None:
+            body["device"] = self.device_id(machine)
+        action: Json = (self.approver if by_approver else self.analyst).do("/actions/", body)
+        return action
 
     def device_id(self, machine: Mapping[str, Any]) -> str:
         """Return the portal's id of a machine."""
@@ -127,6 +143,15 @@ class Stage:
         """Raise Broken unless the simulator's log shows the action accepted exactly once."""
         accepted = [entry for entry in self.simulator.requests_of(action) if entry["accepted"]]
         expect(len(accepted) == 1, f"the simulator accepted it exactly once, not {len(accepted)} times")
+
+    def wait_hunts(self, batch: Mapping[str, Any]) -> dict[str, Json]:
+        """Wait until a question has been answered, or has failed, everywhere; return the hunts by tenant."""
+
+        def all_ended() -> list[Json]:
+            hunts = self.analyst.rows("/hunts/", batch=batch["batch"])
+            return hunts if all(hunt["state"] in ("done", "failed") for hunt in hunts) else []
+
+        return {hunt["tenant"]: hunt for hunt in self.wait_for(all_ended, "the query ends at every customer")}
 
     def wait_investigation(self, alert_id: str, state: str) -> None:
         """Wait until the investigation of an alert has this state."""

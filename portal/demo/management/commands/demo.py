@@ -14,8 +14,10 @@ from django.db import connection
 from honcho.manager import Manager
 
 from portal.demo.companies import COMPANIES
+from portal.demo.first_requests import ask_for_first_things
+from portal.demo.hunting_ground import hunting_ground
+from portal.demo.opening import opening_scene
 from portal.demo.processes import ROOT, Premises, answers, free_port, wait_until
-from portal.demo.scenery import opening_scene
 from portal.demo.seeding import APPROVER, SIGN_INS, seed
 from portal.demo.simulator import Simulator
 from portal.embedded.servers import DATABASE, FOLDER
@@ -53,6 +55,7 @@ class Command(BaseCommand):
         (premises.simulator_folder / "simulator.json").unlink(missing_ok=True)
         call_command("migrate", verbosity=0)
         seed(premises.simulator_url)
+        ask_for_first_things()
         connection.close()
         manager = Manager()
         environment = premises.environment()
@@ -77,6 +80,7 @@ class Command(BaseCommand):
         simulator = Simulator(premises)
         for company in COMPANIES:
             simulator.tell(company, opening_scene(company))
+            simulator.tell(company, hunting_ground(company))
         wait_until(lambda: answers(f"{premises.web_url}/accounts/login/"), "The web")
         rows = [f"  {each.role.label!s:15} {each.email:32} {each.password}" for each in SIGN_INS]
         where = f"Quell is at {premises.web_url}/admin/"

@@ -14,6 +14,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import override
 
+from connectors.clouds import ADDRESSES, PLACES, Cloud, reason_against
+from connectors.microsoft.permissions import PERMISSIONS
 from investigations.states import AutomationLevel
 from portal.access.roles import CAPABILITIES, KEYS_MAY, Capability, Role
 from remediation.actions.decision import decision_table
@@ -44,6 +46,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "ACTION_QUIET_SECONDS": "how long a doubt rests before the look-up; at least the deadline",
     "ACTION_DEADLINE_SECONDS": "how long one call to Microsoft may take",
     "ACTION_POLL_SECONDS": "how soon Microsoft is first asked what became of an action",
+    "HUNTING_DEADLINE_SECONDS": "how long one hunting query may take; Microsoft ends one after 3 minutes",
     "SWEEP_SECONDS": "how often beat looks for work that is due",
     "SYNC_SECONDS": "how often each tenant's devices and alerts are read",
     "BREAK_GLASS_SECONDS": "how long a break-glass use lasts",
@@ -59,7 +62,9 @@ MEANINGS: Final[Mapping[str, str]] = {
     "BEAT_SCHEDULE_FILE": "where beat keeps its own notes; a folder it may write to",
     "MICROSOFT_CLIENT_ID": "the provider's app registration",
     "MICROSOFT_CLIENT_SECRET": "its secret",
+    "MICROSOFT_CERTIFICATE_FILE": "its private key and certificate (PEM), used instead of the secret",
     "MICROSOFT_CA_FILE": "certificates to trust instead of the system's, for the simulator",
+    "MICROSOFT_QUOTA_PERCENT": "how much of Microsoft's quotas Quell may use; less where other tools share its app",
     "LOG_LEVEL": "the least severe level that is logged",
 }
 """What each environment variable is for; a variable that is missing here is an error, and so is one too many."""
@@ -214,11 +219,28 @@ def _default(given: ast.expr) -> str:
     return f"`{parts}`"
 
 
+def _permissions() -> Iterator[Sequence[str]]:
+    yield "API", "Permission", "Needed for"
+    for permission in PERMISSIONS:
+        uses = [*permission.readings, *(f"`{name}`" for name in CATALOGUE if name in permission.action_types)]
+        yield permission.api, f"`{permission.name}`", ", ".join(uses)
+
+
+def _clouds() -> Iterator[Sequence[str]]:
+    yield "Cloud", "Sign-in", "Defender", "Graph", "Exchange", "Not offered"
+    for cloud in Cloud:
+        addresses = [f"`{getattr(PLACES[cloud], name)}`" for name in ADDRESSES]
+        refused = [f"`{name}`" for name in CATALOGUE if reason_against(name, cloud)]
+        yield str(cloud.label), *addresses, ", ".join(refused)
+
+
 TABLES: Final[Mapping[str, Callable[[], Iterator[Sequence[str]]]]] = {
     "actions": _actions,
     "roles": _roles,
     "decisions": _decisions,
     "moves": _moves,
     "settings": _settings,
+    "permissions": _permissions,
+    "clouds": _clouds,
 }
 """Every generated table, by the name in its marker."""
