@@ -34,15 +34,19 @@ lint: $(STAMP)
 	  MASTER_KEYS=$$(head -c 32 /dev/urandom | base64) \
 	  AUDIT_SEAL_FILE=/dev/null AUDIT_SEALING_KEY_FILE=/dev/null $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-# Events in any order by the thousand, and each guard taken out once, to see that its tests turn red.
+# Events in any order by the thousand, each guard taken out once to see its tests turn red, runs about one thing each,
+# and last the long fault run, which takes an hour and more: CHAOS_RUN="--profile long --minutes 10 --actions 3000".
 CHAOS_EXAMPLES ?= 2000
+CHAOS_RUN ?= --profile long
 chaos: $(STAMP)
 	@CHAOS_EXAMPLES=$(CHAOS_EXAMPLES) $(BIN)/python -m pytest tests/chaos -p no:randomly
+	@$(BIN)/python -m tests.chaos.fault_run $(CHAOS_RUN)
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks.dispatch
 	@$(BIN)/python -m benchmarks.audit
 	@$(BIN)/python -m benchmarks.isolation
+	@$(BIN)/python -m benchmarks.groups
 
 format: $(STAMP)
 	@$(BIN)/ruff check --fix .

@@ -1,27 +1,32 @@
 """`python -m benchmarks.dispatch`: 5,000 approved actions over 50 tenants to `succeeded`, beside 5,000 empty tasks.
 
-Both on the same broker, with the same worker processes, one after the other in one run.
+Both on the same broker, with the same worker processes, one after the other in one run. With `--memory` it sends
+100,000 instead, through worker processes that live from the first to the last, and prints how large they are meanwhile.
 """
 
+import argparse
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import UUID
 
 import psutil
-import psycopg
 import redis
 from celery import Task
 
-from portal.demo.processes import Fleet, Premises, free_port, wait_until
-from portal.embedded.servers import FOLDER, join_postgres
+from benchmarks import house
+from portal.demo.processes import Fleet, Premises, wait_until
 
 ACTIONS = 5000
 TENANTS = 50
+MARKS = (10_000, 50_000, 100_000)
+"""After so many actions the workers' memory is printed."""
+
 LONGEST_SECONDS = 600.0
+LONGEST_MEMORY_SECONDS = 7200.0
 DATABASE = "quell_bench"
 TIMING = {
     "ACTION_LEASE_SECONDS": "120",
@@ -30,6 +35,7 @@ TIMING = {
     "ACTION_POLL_SECONDS": "1",
     "SWEEP_SECONDS": "1",
     "SYNC_SECONDS": "86400",
+    "MICROSOFT_QUOTA_PERCENT": "1000000",
 }
 
 
@@ -37,6 +43,7 @@ TIMING = {
 class MemoryWatch:
     """Looks at the workers' memory five times a second and keeps the most it saw, in bytes."""
 
+    latest: tuple[int, ...] = ()
     most_of_one: int = 0
     most_of_all: int = 0
     _is_over: threading.Event = field(default_factory=threading.Event)
@@ -45,6 +52,7 @@ class MemoryWatch:
         """Look until `end` is called."""
         while not self._is_over.wait(0.2):
             sizes = [size for process in psutil.process_iter() if (size := _worker_memory(process))]
+            self.latest = tuple(sorted(sizes))
             self.most_of_one = max([self.most_of_one, *sizes])
             self.most_of_all = max(self.most_of_all, sum(sizes))
 
@@ -63,7 +71,48 @@ def _worker_memory(process: psutil.Process) -> int:
 
 def main() -> None:
     """Measure and print."""
-    premises = _prepare()
+    arguments = argparse.ArgumentParser(description="How fast approved actions are sent, beside empty Celery tasks.")
+    arguments.add_argument(
+        "--memory", action="store_true", help="whether the workers' memory grows, over 100,000 actions"
+    )
+    if arguments.parse_args().memory:
+        _watch_memory()
+    else:
+        _measure_speed()
+
+
+def _watch_memory() -> None:
+    os.environ["BENCH_WORKERS_LIVE_ON"] = "1"
+    premises = house.build(DATABASE, broker=14, timing=TIMING)
+    from benchmarks.filling import fill
+    from remediation.actions.bells import ring
+
+    with Fleet(premises) as fleet:
+        fleet.start("simulator")
+        wait_until((premises.simulator_folder / "simulator.json").exists, "The simulator")
+        tenant_ids = fill(premises, tenants=TENANTS, actions=MARKS[-1])
+        house.count_rows(DATABASE)
+        house.silence(premises)
+        fleet.start("worker", "beat")
+        memory = MemoryWatch()
+        threading.Thread(target=memory.watch, daemon=True).start()
+        for tenant_id in tenant_ids:
+            ring("drain", tenant_id)
+        for mark in MARKS:
+            _wait(partial(_has_come_to, tenant_ids, mark), within=LONGEST_MEMORY_SECONDS)
+            sizes = ", ".join(f"{size / 1024 / 1024:.0f}" for size in memory.latest)
+            print(f"after {mark:7} actions, MiB of each worker process: {sizes}", flush=True)
+        memory.end()
+
+
+def _has_come_to(tenant_ids: list[UUID], mark: int) -> bool:
+    from benchmarks.filling import count_succeeded
+
+    return count_succeeded(tenant_ids) >= mark
+
+
+def _measure_speed() -> None:
+    premises = house.build(DATABASE, broker=14, timing=TIMING)
     import benchmarks.entry  # Django has been told by now where its database is, and Celery its broker
     from benchmarks.filling import fill
 
@@ -72,7 +121,8 @@ def main() -> None:
         wait_until(premises.ca_file.exists, "The simulator")
         wait_until((premises.simulator_folder / "simulator.json").exists, "The simulator")
         tenant_ids = fill(premises, tenants=TENANTS, actions=ACTIONS)
-        _silence(premises)  # filling rang the bells, and nothing is to be sent before the clock runs
+        house.count_rows(DATABASE)
+        house.silence(premises)  # filling rang the bells, and nothing is to be sent before the clock runs
         fleet.start("worker")
         memory = MemoryWatch()
         threading.Thread(target=memory.watch, daemon=True).start()
@@ -85,39 +135,6 @@ def main() -> None:
     print(f"ratio                  {actions_per_second / tasks_per_second:8.2f}")
     print(f"peak memory, one worker process {memory.most_of_one / mebibytes:6.0f} MiB")
     print(f"peak memory, all of the worker  {memory.most_of_all / mebibytes:6.0f} MiB")
-
-
-def _prepare() -> Premises:
-    folder = FOLDER / "bench"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    server = join_postgres()
-    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as admin:
-        admin.execute("DROP DATABASE IF EXISTS quell_bench WITH (FORCE)")
-    server.create_database(DATABASE)
-    premises = Premises(
-        folder=folder,
-        database=DATABASE,
-        broker=14,
-        web_port=free_port(),
-        simulator_port=free_port(),
-        timing=TIMING,
-        entry="benchmarks.entry",
-    )
-    os.environ.update(premises.environment())
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
-    _silence(premises)
-    import django
-    from django.core.management import call_command
-
-    django.setup()
-    call_command("migrate", verbosity=0)
-    return premises
-
-
-def _silence(premises: Premises) -> None:
-    with redis.Redis.from_url(premises.broker_url) as broker:
-        broker.flushdb()
 
 
 def _measure_empty_tasks(premises: Premises, nothing: Task) -> float:
@@ -143,11 +160,11 @@ def _measure_actions(fleet: Fleet, tenant_ids: list[UUID]) -> float:
     return ACTIONS / (time.monotonic() - started)
 
 
-def _wait(is_done: Callable[[], bool]) -> None:
-    ends_at = time.monotonic() + LONGEST_SECONDS
+def _wait(is_done: Callable[[], bool], *, within: float = LONGEST_SECONDS) -> None:
+    ends_at = time.monotonic() + within
     while not is_done():
         if time.monotonic() > ends_at:
-            raise SystemExit("It did not end within ten minutes; see the logs in .quell/bench.")
+            raise SystemExit(f"It did not end within {within:.0f} seconds; see the logs in .quell/bench.")
         time.sleep(0.1)
 
 
