@@ -121,13 +121,26 @@ def _pairs_of(row: Evidence, messages: Pairs) -> set[tuple[str, str]]:
 def _knows_recipients(row: Evidence, messages: Pairs) -> bool:
     """Return whether everybody who received the messages is known: each looked up, or as many as Microsoft counts.
 
+    What was looked up and found nowhere is not known as long as it is looked up again.
+
     One message goes to many mailboxes, so other evidence that names one of them does not tell who the others are.
     """
     wanted = {message_id.lower() for message_id in row.network_message_ids}
-    if wanted <= (row.recipients or {}).keys():
+    if wanted <= (row.recipients or {}).keys() and row.recipients_due_at is None:
         return True
     counted = row.raw.get("emailCount")
-    return isinstance(counted, int) and wanted <= messages.keys() and len(_pairs_of(row, messages)) >= counted
+    return (
+        isinstance(counted, int)
+        and all(messages.get(message_id) for message_id in wanted)
+        and len(_pairs_of(row, messages)) >= counted
+    )
+
+
+def _messages_in_all(row: Evidence, messages: Pairs) -> int:
+    """Return how many messages in mailboxes there should be: as Microsoft counts, and one for each found nowhere."""
+    counted = row.raw.get("emailCount")
+    nowhere = sum(not messages.get(message_id.lower()) for message_id in row.network_message_ids)
+    return max(counted if isinstance(counted, int) else 0, len(_pairs_of(row, messages)) + nowhere)
 
 
 def _facts(row: Evidence, tenant: Tenant, messages: Pairs, protected: Collection[UUID]) -> Facts:
@@ -143,6 +156,7 @@ def _facts(row: Evidence, tenant: Tenant, messages: Pairs, protected: Collection
         recipients_error=row.recipients_error,
         looked_up_again_at=row.recipients_due_at,
         message_count=len(_pairs_of(row, messages)),
+        message_total=_messages_in_all(row, messages),
         has_url=bool(as_url_entry(row.url)),
         has_mailbox="@" in row.mailbox,
         wired=WIRED,

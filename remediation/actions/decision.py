@@ -64,13 +64,13 @@ _FILE_KINDS: Final = frozenset({EvidenceKind.FILE, EvidenceKind.PROCESS})
 class Facts:
     """All a decision rests on.
 
-    `automation_level` is the device group's; None for mail, and where the group is not known, which asks a
-    person. `file_path` is folder and name. For mail clusters, `recipients_known` is whether it is known who received
-    every message, `recipients_error` why that could not be looked up, `looked_up_again_at` when it is tried again if it
-    is (UTC), and `message_count` how many messages in
-    mailboxes there are. `has_url` is whether the address can be on Exchange's block list. `wired` names the action
-    types that can be requested. `device_isolation_is_automatic` and `is_protected`, the device's, are the tenant's own
-    choice.
+    `automation_level` is the device group's; None for mail, and where the group is not known, which asks a person.
+    `file_path` is folder and name. For mail clusters, `recipients_known` is whether it is known who received every
+    message, `recipients_error` why that could not be looked up, `looked_up_again_at` when it is tried again if it is
+    (UTC), `message_count` how many messages in mailboxes are known, and `message_total` how many there should be, by
+    Microsoft's count and by what was looked up in vain. `has_url` is whether the address can be on Exchange's block
+    list. `wired` names the action types that can be requested. `device_isolation_is_automatic` and `is_protected`, the
+    device's, are the tenant's own choice.
     """
 
     kind: EvidenceKind
@@ -87,6 +87,7 @@ class Facts:
     recipients_error: str = ""
     looked_up_again_at: datetime | None = None
     message_count: int = 1
+    message_total: int = 1
     has_url: bool = True
     has_mailbox: bool = True
 
@@ -109,6 +110,8 @@ def decide(facts: Facts) -> Decision:
     if obstacle := _obstacle(facts):
         return Decision(EvidenceOutcome.NO_ACTION, "", obstacle)
     is_automatic, reason = _approval(facts)
+    if facts.message_count < facts.message_total:
+        reason = f"{reason} {_shortfall(facts)}"
     outcome = EvidenceOutcome.AUTOMATIC if is_automatic else EvidenceOutcome.PENDING
     return Decision(outcome, ACTION_OF_KIND[facts.kind], reason)
 
@@ -133,12 +136,20 @@ def _awaited_recipients(facts: Facts) -> str:
     """Say that the recipients of a cluster are looked up, or will be again, "" where they are not."""
     if facts.recipients_known:
         return ""
-    if not facts.recipients_error:
-        return _("The recipients of these messages are being looked up.")
     if facts.looked_up_again_at is None:
-        return ""
+        return "" if facts.recipients_error else _("The recipients of these messages are being looked up.")
+    if not facts.recipients_error:
+        words = _(
+            "Some of these messages are in no mailbox yet by what Microsoft tells; looked up again at %(time)s UTC."
+        )
+        return words % {"time": f"{facts.looked_up_again_at:%Y-%m-%d %H:%M}"}
     words = _("Who received these messages could not be looked up; it is tried again at %(time)s UTC. %(error)s")
     return words % {"time": f"{facts.looked_up_again_at:%Y-%m-%d %H:%M}", "error": facts.recipients_error}
+
+
+def _shortfall(facts: Facts) -> str:
+    words = _("Only %(known)d of %(total)d messages are known; the others are not acted on.")
+    return words % {"known": facts.message_count, "total": facts.message_total}
 
 
 def _obstacle(facts: Facts) -> str:

@@ -3,6 +3,7 @@
 Graph names a cluster's messages without their recipients, and an action on mail needs both.
 """
 
+from collections import Counter
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Final
@@ -43,6 +44,9 @@ STARTED_AT_ONCE: Final = 50
 TRIED_AGAIN_AFTER: Final = (timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6), timedelta(days=1))
 """How long after each failure a look-up is tried again; after the last of them it is given up."""
 
+NOWHERE_AGAIN_AFTER: Final = (timedelta(minutes=15), timedelta(minutes=60))
+"""When messages that were in no mailbox are looked up again: an alert may be faster than the table of mail."""
+
 
 def start_look_ups(tenant_id: UUID) -> None:
     """Begin a hunt for each piece of the tenant's evidence that waits for its recipients and has none under way."""
@@ -74,7 +78,7 @@ def keep_recipients(hunt: Hunt, evidence_id: UUID, found: HuntingResult) -> None
         if "@" in recipient and message_id in recipients and recipient not in recipients[message_id]:
             recipients[message_id].append(recipient)
     evidence.recipients = recipients
-    evidence.recipients_error, evidence.recipients_due_at = "", None
+    evidence.recipients_error, evidence.recipients_due_at = "", _nowhere_again_at(evidence)
     _decide_anew(evidence)
 
 
@@ -96,7 +100,7 @@ def look_up_again(hunt: Hunt, *, actor: Actor) -> None:
         raise Conflict(_("This did not fail to look up recipients, so there is nothing to look up again."))
     evidence = _lock(hunt.tenant_id, hunt.evidence_id)
     before = {"error": evidence.recipients_error, "due": evidence.recipients_due_at}
-    evidence.recipients_error, evidence.recipients_due_at = "", None
+    evidence.recipients_error, evidence.recipients_due_at = "", database_now()
     _decide_anew(evidence)
     record(
         hunt.tenant_id,
@@ -104,7 +108,7 @@ def look_up_again(hunt: Hunt, *, actor: Actor) -> None:
         object_type="hunt",
         object_id=hunt.pk,
         actor=actor.stamp,
-        data={"target": evidence.label, "before": before, "after": {"error": "", "due": None}},
+        data={"target": evidence.label, "before": before, "after": {"error": "", "due": evidence.recipients_due_at}},
     )
 
 
@@ -115,8 +119,7 @@ def _lock(tenant_id: UUID, evidence_id: UUID) -> Evidence:
 
 
 def _look_up(evidence: Evidence) -> Hunt:
-    known = evidence.recipients or {}
-    asked = sorted({key.lower() for key in evidence.network_message_ids} - known.keys())[:ASKED_AT_ONCE]
+    asked = (_never_asked(evidence) or _nowhere(evidence))[:ASKED_AT_ONCE]
     return Hunt(
         tenant_id=evidence.tenant_id,
         batch=uuid7(),
@@ -126,6 +129,27 @@ def _look_up(evidence: Evidence) -> Hunt:
         criteria={"messages": asked},
         evidence_id=evidence.pk,
     )
+
+
+def _never_asked(evidence: Evidence) -> list[str]:
+    return sorted({key.lower() for key in evidence.network_message_ids} - (evidence.recipients or {}).keys())
+
+
+def _nowhere(evidence: Evidence) -> list[str]:
+    """Return the messages that were looked up and found in no mailbox."""
+    known = evidence.recipients or {}
+    return sorted({key.lower() for key in evidence.network_message_ids if known.get(key.lower()) == []})
+
+
+def _nowhere_again_at(evidence: Evidence) -> datetime | None:
+    """Return when to look up again what was found nowhere, once all was asked; None where there is none, or no more."""
+    nowhere = _nowhere(evidence)
+    if not nowhere or _never_asked(evidence):
+        return None
+    looks = Hunt.objects.filter(evidence=evidence.pk, state=HuntState.DONE).values_list("criteria", flat=True)
+    counts = Counter(message_id for criteria in looks for message_id in (criteria or {})["messages"])
+    looked = max(counts[message_id] for message_id in nowhere)
+    return database_now() + NOWHERE_AGAIN_AFTER[looked - 1] if looked <= len(NOWHERE_AGAIN_AFTER) else None
 
 
 def _again_at(evidence_id: UUID) -> datetime | None:

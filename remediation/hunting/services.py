@@ -1,5 +1,6 @@
 """What people do with hunting: ask a query in one or many tenants, search mail, ask again."""
 
+import hashlib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -125,7 +126,11 @@ def search_mail(criteria: Mapping[str, str], timespan: str, tenant_ids: Collecti
 
 
 def note_asked(hunt: Hunt, actor: ActorStamp) -> None:
-    """Put on record who asked what of whom."""
+    """Put on record who asked what of whom.
+
+    A question to several customers is kept as its SHA-256 alone: a customer's history is that customer's to read, and
+    the question may name another. The hunts themselves keep it, and tell it to whom it may be told.
+    """
     record(
         hunt.tenant_id,
         "hunt.asked",
@@ -135,7 +140,8 @@ def note_asked(hunt: Hunt, actor: ActorStamp) -> None:
         data={
             "batch": hunt.batch,
             "source": str(hunt.source),
-            "query": hunt.query,
+            "query": hunt.query if hunt.tenants_asked <= 1 else "",
+            "query_sha256": hashlib.sha256(hunt.query.encode()).hexdigest(),
             "timespan": hunt.timespan,
             "state": str(hunt.state),
         },

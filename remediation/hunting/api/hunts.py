@@ -161,7 +161,10 @@ class HuntViewSet(ReadingViewSet):
     @extend_schema(request=AskSerializer, responses={201: BatchSerializer})
     @replayable
     def create(self, request: Request) -> Response:
-        """Ask a query in each of these tenants. What stands against one tenant is told for it; the others go on."""
+        """Ask a query in each of these tenants. What stands against one tenant is told for it; the others go on.
+
+        One person has at most 20 open in a tenant; 409 where that is so in all of them.
+        """
         body = AskSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         asked = body.validated_data

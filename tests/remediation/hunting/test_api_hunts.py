@@ -1,6 +1,7 @@
 """The API of hunting: many tenants at once, rows that become actions, and who may do which."""
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -57,7 +58,8 @@ def test_a_query_goes_to_each_tenant_it_may_and_the_others_say_why_not(
     with acting_for(acme.id):
         hunt = Hunt.objects.get()
         [asked] = AuditEvent.objects.filter(object_id=hunt.pk)
-    assert (str(hunt.batch), asked.data["query"]) == (answer.json()["batch"], "DeviceInfo")
+    assert (str(hunt.batch), hunt.query) == (answer.json()["batch"], "DeviceInfo")
+    assert (asked.data["query"], asked.data["query_sha256"]) == ("", sha256(b"DeviceInfo").hexdigest())
     with acting_for(globex.id):
         assert not Hunt.objects.exists()
 
@@ -96,6 +98,7 @@ def test_what_was_asked_of_several_customers_is_told_to_no_one_customers_people(
         seen = ["ceo@globex" in browse(reader).get(path).content.decode() for path in (*pages, f"{page}change/")]
         assert seen == [is_told] * 4
         assert "ceo@globex" not in browse(reader).get(f"{page}history/").content.decode()
+        assert "ceo@globex" not in browse(reader).get("/api/v1/audit-events/?page_size=200").content.decode()
 
 
 @pytest.mark.usefixtures("connections")

@@ -143,10 +143,35 @@ def test_an_id_is_found_however_its_letters_are_written_and_each_pair_once(conne
 def test_a_message_that_is_nowhere_leaves_nothing_to_do_and_says_so(connected: Tenant) -> None:
     take_in(connected, 1)
 
-    work(connected)
+    for _look in range(3):
+        work(connected)
+        make_look_up_due(connected)
 
     assert evidence_of(connected).reason == "Cannot act: none of these messages was found in a mailbox."
     assert evidence_of(connected).outcome == EvidenceOutcome.NO_ACTION
+
+
+def test_a_message_that_is_in_no_mailbox_yet_is_looked_up_twice_more_before_anybody_is_asked(
+    connected: Tenant, vendor: Vendor
+) -> None:
+    seed(vendor, connected, (1, "eve@acme.example"))
+    take_in(connected, 1, 2, 3, mails=4)
+
+    for minutes in (15, 60):
+        work(connected)
+        waiting = evidence_of(connected)
+        assert waiting.outcome == EvidenceOutcome.WAITING_FOR_RECIPIENTS
+        assert waiting.recipients_due_at is not None
+        assert round((waiting.recipients_due_at - datetime.now(UTC)).total_seconds() / 60) == minutes
+        assert f"again at {waiting.recipients_due_at:%Y-%m-%d %H:%M} UTC" in waiting.reason
+        assert messages_of(connected) == []
+        make_look_up_due(connected)
+    seed(vendor, connected, (1, "eve@acme.example"), (2, "bo@acme.example"))
+    work(connected)
+
+    assert messages_of(connected) == [[(message_id(1), "eve@acme.example"), (message_id(2), "bo@acme.example")]]
+    assert "2 of 4 messages are known" in evidence_of(connected).reason
+    assert hunts_of(connected) == 3
 
 
 def test_a_cluster_that_grows_is_looked_up_for_its_new_messages_and_asked_about_whole(
