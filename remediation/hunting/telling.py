@@ -3,6 +3,7 @@
 from django.db.models import Count, OuterRef, Q, Subquery
 
 from portal.access.actors import Actor
+from portal.tenancy.scope import has_scope
 from remediation.hunting.models import Hunt
 
 
@@ -13,5 +14,7 @@ def told_to(actor: Actor) -> Q:
     """
     if actor.administers_provider:
         return Q(pk__isnull=False)
+    if not has_scope():
+        return Q(asked_by_id=actor.id)
     in_scope = Hunt.objects.filter(batch=OuterRef("batch")).order_by().values("batch").annotate(count=Count("pk"))
     return Q(asked_by_id=actor.id) | Q(tenants_asked__lte=Subquery(in_scope.values("count")))
