@@ -193,9 +193,6 @@ OPEN_STATES: Final = frozenset(
 )
 """The states an investigation may still leave by itself."""
 
-TERMINAL_STATES: Final = frozenset(InvestigationState) - OPEN_STATES
-"""The states in which an investigation has ended."""
-
 SET_BY_QUELL: Final = frozenset(
     {
         InvestigationState.QUEUED,

@@ -55,11 +55,6 @@ def entity_of_mail(raw: Mapping[str, Any]) -> str:
     return ""
 
 
-def entity_of_device(machine_id: str) -> str:
-    """Return a machine's entity."""
-    return _entity("device", machine_id)
-
-
 def entity_of_file(sha1: str) -> str:
     """Return a file's entity."""
     return _entity("sha1", sha1)
