@@ -117,6 +117,7 @@ def test_the_page_shows_every_type_and_where_its_number_comes_from(
 ) -> None:
     set_rule(acme, 3)
     page = browse(tess).get("/admin/safeguards/approvalrule/").content.decode()
+    assert page.count("None: whoever may ask for it has it") == sum(kind.is_free for kind in CATALOGUE.values())
     assert page.count('scope="row"') >= len(CATALOGUE)
     assert "This tenant" in page
     assert f"/admin/safeguards/approvalrule/{acme.pk}/isolate_device/ask/" in page
