@@ -15,12 +15,16 @@ class Capability(StrEnum):
     READ = "security data basics (read)"
     REQUEST_ACTION = "response (request)"
     WORK_ON_INVESTIGATIONS = "alerts (manage)"
+    HANDLE_REMEDIATION = "remediation handling (manage)"
     DECIDE_ACTION = "response (manage)"
+    HANDLE_EXCEPTIONS = "exception handling (manage)"
     MANAGE_DEVICE_GROUPS = "authorization (manage)"
     MANAGE_CONNECTIONS = "core security settings (manage)"
     MANAGE_MEMBERS = "members (manage)"
     MANAGE_APPROVAL_POLICY = "approval policy (manage)"
+    EXCEPT_WHOLE_TENANT = "exception handling, whole tenant (manage)"
     MANAGE_TENANTS = "tenants (manage)"
+    MANAGE_RETENTION = "retention (manage)"
     FREEZE = "freeze (manage)"
     BREAK_GLASS = "break glass (use)"
 
@@ -37,13 +41,18 @@ class Role(TextChoices):
 
 
 _READER = frozenset({Capability.READ})
-_ANALYST = _READER | {Capability.REQUEST_ACTION, Capability.WORK_ON_INVESTIGATIONS}
-_APPROVER = _ANALYST | {Capability.DECIDE_ACTION}
+_ANALYST = _READER | {
+    Capability.REQUEST_ACTION,
+    Capability.WORK_ON_INVESTIGATIONS,
+    Capability.HANDLE_REMEDIATION,
+}
+_APPROVER = _ANALYST | {Capability.DECIDE_ACTION, Capability.HANDLE_EXCEPTIONS}
 _TENANT_ADMIN = _APPROVER | {
     Capability.MANAGE_DEVICE_GROUPS,
     Capability.MANAGE_CONNECTIONS,
     Capability.MANAGE_MEMBERS,
     Capability.MANAGE_APPROVAL_POLICY,
+    Capability.EXCEPT_WHOLE_TENANT,
 }
 
 CAPABILITIES: dict[Role, frozenset[Capability]] = {
@@ -51,7 +60,12 @@ CAPABILITIES: dict[Role, frozenset[Capability]] = {
     Role.ANALYST: _ANALYST,
     Role.APPROVER: _APPROVER,
     Role.TENANT_ADMIN: _TENANT_ADMIN,
-    Role.PROVIDER_ADMIN: _TENANT_ADMIN | {Capability.MANAGE_TENANTS, Capability.FREEZE},
+    Role.PROVIDER_ADMIN: _TENANT_ADMIN
+    | {
+        Capability.MANAGE_TENANTS,
+        Capability.FREEZE,
+        Capability.MANAGE_RETENTION,
+    },
     Role.BREAK_GLASS: _ANALYST | {Capability.BREAK_GLASS},
 }
 

@@ -76,9 +76,9 @@ def _name(model: type[models.Model], what: str) -> str:
 
 
 def _tenant_links(model: type[models.Model]) -> list[models.ForeignKey[Any, Any]]:
-    """Foreign keys whose constraint Django left to us: those between tenant tables."""
+    """Foreign keys whose constraint Django left to us: those between tenant tables, not that to the tenant itself."""
     keys = [field for field in model._meta.local_fields if isinstance(field, models.ForeignKey)]
-    return [key for key in keys if not key.db_constraint]  # type: ignore[attr-defined]  # missing from the stubs
+    return [key for key in keys if not key.db_constraint and key.name != "tenant"]  # type: ignore[attr-defined]  # missing from the stubs
 
 
 def _composite_key(
