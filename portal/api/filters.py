@@ -21,6 +21,8 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 PAGING = frozenset({"cursor", "limit"})
+LISTINGS = frozenset({"list", "export"})
+"""The actions whose filters say which rows are given; `export` gives them as a file."""
 
 
 class _Moment(IsoDateTimeField):
@@ -57,7 +59,7 @@ class KnownFilters(DjangoFilterBackend):
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:
         """Return the rows that pass. Raises ValidationError that names each unknown or malformed parameter."""
         filterset = self.get_filterset(request, queryset, view)
-        if filterset is not None and getattr(view, "action", "") == "list":
+        if filterset is not None and getattr(view, "action", "") in LISTINGS:
             unknown = set(request.query_params) - PAGING - set(_names(filterset.form))
             if unknown:
                 raise ValidationError({name: [_("There is no such filter.")] for name in sorted(unknown)})
