@@ -4,23 +4,22 @@ They need no sign-in and answer to this machine only.
 """
 
 import asyncio
-import ipaddress
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from connectors.simulator.admin_requests import AdminHandler, Wrong, guarded, json_of, tenant_id_of, tenant_of
 from connectors.simulator.exchange import Json
-from connectors.simulator.faults import Faults, InvalidFault
+from connectors.simulator.faults import Faults
+from connectors.simulator.generated import generate
 from connectors.simulator.log import AcceptedLog
 from connectors.simulator.moments import now_ticks
 from connectors.simulator.records import MachineAction
 from connectors.simulator.seeds import (
-    InvalidSeed,
     command_result,
     hunting_trouble,
     put_accepted_domain,
@@ -35,8 +34,13 @@ from connectors.simulator.seeds import (
 )
 from connectors.simulator.store import Tenant, World
 from connectors.simulator.submissions import made_in
-
-_Handler = Callable[[Request], Awaitable[Response]]
+from connectors.simulator.vulnerability_seeds import (
+    intune_state,
+    put_managed_device,
+    put_recommendation,
+    put_remediation_task,
+    put_security_task,
+)
 
 SEED_KEYS = frozenset(
     {
@@ -59,12 +63,15 @@ SEED_KEYS = frozenset(
         "indicators",
         "hunting",
         "events",
+        "recommendations",
+        "remediation_tasks",
+        "security_tasks",
+        "managed_devices",
+        "intune",
+        "page_size",
+        "generate",
     }
 )
-
-
-class _Wrong(Exception):
-    """An admin request that cannot be carried out; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,7 @@ class Admin:
 
     def routes(self) -> list[BaseRoute]:
         """Every admin route, below ``/_simulator``."""
-        table: list[tuple[str, str, _Handler]] = [
+        table: list[tuple[str, str, AdminHandler]] = [
             ("GET", "/health", self.health),
             ("GET", "/state", self.state),
             ("GET", "/log", self.read_log),
@@ -91,7 +98,7 @@ class Admin:
             ("DELETE", "/tenants/{tenant}", self.delete_tenant),
             ("POST", "/tenants/{tenant}/alerts", self.add_alerts),
         ]
-        return [Route(f"/_simulator{path}", _guarded(handler), methods=[verb]) for verb, path, handler in table]
+        return [Route(f"/_simulator{path}", guarded(handler), methods=[verb]) for verb, path, handler in table]
 
     async def health(self, _: Request) -> Response:
         """Say that the simulator is up."""
@@ -125,7 +132,7 @@ class Admin:
 
     async def add_fault(self, request: Request) -> Response:
         """Switch a fault on; answers with its id."""
-        return JSONResponse(self.faults.add(await _json(request)).as_json(), 201)
+        return JSONResponse(self.faults.add(await json_of(request)).as_json(), 201)
 
     async def remove_faults(self, request: Request) -> Response:
         """Switch one fault off, or all."""
@@ -133,7 +140,7 @@ class Admin:
 
     async def put_client(self, request: Request) -> Response:
         """Register a client by id with ``client_secret`` or one more ``certificate`` (PEM), or change its secret."""
-        body = await _json(request)
+        body = await json_of(request)
         sent = body if isinstance(body, dict) else {}
         secret, pem = sent.get("client_secret"), sent.get("certificate")
         client_id = request.scope["original_path"].rpartition("/")[2]
@@ -141,19 +148,21 @@ class Admin:
             try:
                 self.world.registrations.register(client_id, pem)
             except ValueError as error:
-                raise _Wrong("certificate is no certificate in PEM") from error
+                raise Wrong("certificate is no certificate in PEM") from error
         elif not isinstance(secret, str) or not secret:
-            raise _Wrong("client_secret is missing")
+            raise Wrong("client_secret is missing")
         else:
             self.world.clients[client_id] = secret
         return JSONResponse({"registered": True})
 
     async def put_tenant(self, request: Request) -> Response:
         """Make a tenant, or add to it and change what it has."""
-        body = await _json(request)
+        body = await json_of(request)
         if not isinstance(body, dict) or body.keys() - SEED_KEYS:
-            raise _Wrong(f"a tenant is a JSON object with some of {', '.join(sorted(SEED_KEYS))}")
-        tenant = self.world.ensure_tenant(_tenant_id(request))
+            raise Wrong(f"a tenant is a JSON object with some of {', '.join(sorted(SEED_KEYS))}")
+        tenant = self.world.ensure_tenant(tenant_id_of(request))
+        if "generate" in body:
+            generate(tenant, body["generate"])
         for name, put in _SEEDED_ROWS.items():
             for row in _rows(body, name):
                 put(tenant, row)
@@ -162,25 +171,19 @@ class Admin:
 
     async def delete_tenant(self, request: Request) -> Response:
         """Take a tenant away with all it has, as when a customer closes it."""
-        return JSONResponse({"removed": self.world.tenants.pop(self._tenant(request).id).id})
+        return JSONResponse({"removed": self.world.tenants.pop(tenant_of(self.world, request).id).id})
 
     async def add_alerts(self, request: Request) -> Response:
         """Add one alert or a list of them, replacing those with the same id; answers with the ids."""
-        tenant = self._tenant(request)
-        body = await _json(request)
+        tenant = tenant_of(self.world, request)
+        body = await json_of(request)
         return JSONResponse(
             {"ids": [put_alert(tenant, alert) for alert in (body if isinstance(body, list) else [body])]}
         )
 
     async def get_tenant(self, request: Request) -> Response:
         """What is true in a tenant now, hidden or not: what was done to each machine, where each mail lies."""
-        return JSONResponse(_tenant_view(self._tenant(request)))
-
-    def _tenant(self, request: Request) -> Tenant:
-        tenant = self.world.tenant(_tenant_id(request))
-        if tenant is None:
-            raise _Wrong(f"tenant {_tenant_id(request)} was not seeded")
-        return tenant
+        return JSONResponse(_tenant_view(tenant_of(self.world, request)))
 
 
 _SEEDED_ROWS: dict[str, Callable[[Tenant, object], object]] = {
@@ -193,6 +196,10 @@ _SEEDED_ROWS: dict[str, Callable[[Tenant, object], object]] = {
     "accepted_domains": put_accepted_domain,
     "indicators": put_indicator,
     "events": put_event,
+    "managed_devices": put_managed_device,
+    "recommendations": put_recommendation,
+    "remediation_tasks": put_remediation_task,
+    "security_tasks": put_security_task,
 }
 
 
@@ -200,6 +207,8 @@ def _set_up(tenant: Tenant, body: Json) -> None:
     """Change how the tenant behaves, as far as the seed says."""
     if "hunting" in body:
         tenant.hunting = hunting_trouble(body["hunting"])
+    if "intune" in body:
+        tenant.intune = {**tenant.intune, **intune_state(body["intune"])}
     if "command_results" in body:
         tenant.command_results = [command_result(row) for row in _rows(body, "command_results")]
     if "withheld_roles" in body:
@@ -213,45 +222,20 @@ def _set_up(tenant: Tenant, body: Json) -> None:
     if "link_seconds" in body:
         tenant.link_seconds = _seconds(body["link_seconds"])
     tenant.enforce_quotas = bool(body.get("enforce_quotas", tenant.enforce_quotas))
+    tenant.page_size = int(body.get("page_size", tenant.page_size))
     tenant.quota_percent = int(body.get("quota_percent", tenant.quota_percent))
-
-
-def _guarded(handler: _Handler) -> _Handler:
-    async def serve(request: Request) -> Response:
-        if request.client is None or not ipaddress.ip_address(request.client.host).is_loopback:
-            return JSONResponse({"error": "the admin endpoints answer to this machine only"}, 403)
-        try:
-            return await handler(request)
-        except (InvalidFault, InvalidSeed, _Wrong) as error:
-            return JSONResponse({"error": str(error)}, 400)
-
-    return serve
-
-
-async def _json(request: Request) -> object:
-    try:
-        return await request.json()
-    except ValueError as error:
-        raise _Wrong(f"the body is not JSON: {error}") from error
-
-
-def _tenant_id(request: Request) -> str:
-    try:
-        return str(UUID(request.path_params["tenant"]))
-    except ValueError as error:
-        raise _Wrong("a tenant id is a GUID") from error
 
 
 def _rows(body: Json, name: str) -> list[object]:
     rows = body.get(name, [])
     if not isinstance(rows, list):
-        raise _Wrong(f"{name} must be a list")
+        raise Wrong(f"{name} must be a list")
     return rows
 
 
 def _seconds(value: object) -> float | None:
     if value is not None and (not isinstance(value, int | float) or isinstance(value, bool) or value < 0):
-        raise _Wrong("a length of time must be a number of at least 0, or null")
+        raise Wrong("a length of time must be a number of at least 0, or null")
     return value
 
 
@@ -288,6 +272,11 @@ def _tenant_view(tenant: Tenant) -> Json:
             {"address": mailbox.address, **mailbox.forwarding, "rules": list(mailbox.rules.values())}
             for mailbox in tenant.mailboxes.values()
         ],
+        "recommendations": {
+            weakness.properties["id"]: len(tenant.exposures.counted(weakness, now))
+            for weakness in tenant.exposures.all(now)
+        },
+        "security_tasks": list(tenant.security_tasks.values()),
     }
 
 

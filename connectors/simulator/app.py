@@ -16,9 +16,12 @@ from connectors.simulator.exchange import Refusal
 from connectors.simulator.exchanges import ExchangeBook
 from connectors.simulator.faults import Faults, Occasion
 from connectors.simulator.gateway import Gateway, defender_error, origin_of, refuse_if_struck
+from connectors.simulator.inbox import Inbox
+from connectors.simulator.known_exploited import KnownExploited
 from connectors.simulator.log import AcceptedLog
 from connectors.simulator.login import LoginError, Tokens
 from connectors.simulator.store import World
+from connectors.simulator.vulnerability_admin import VulnerabilityAdmin
 
 
 def build_app(world: World, log: AcceptedLog, action_seconds: float, book: ExchangeBook) -> ASGIApp:
@@ -31,6 +34,9 @@ def build_app(world: World, log: AcceptedLog, action_seconds: float, book: Excha
         *_login_routes(world, tokens, faults),
         *consent.routes(world),
         *Admin(world, faults, log).routes(),
+        *VulnerabilityAdmin(world).routes(),
+        *KnownExploited().routes(),
+        *Inbox().routes(),
     ]
     house = CaseBlindPaths(Starlette(routes=routes, exception_handlers={HTTPException: _unknown}))
     return Batches(house, tokens, faults)

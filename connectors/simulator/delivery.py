@@ -36,6 +36,8 @@ async def deliver(answer: Answer, faults: Faults, occasion: Occasion) -> Respons
 
 def as_response(answer: Answer) -> Response:
     """The answer as it is."""
+    if answer.content is not None:
+        return Response(answer.content, answer.status, answer.headers, media_type="application/json")
     if answer.body is None:
         return Response(status_code=answer.status, headers=answer.headers)
     return JSONResponse(answer.body, answer.status, answer.headers)
@@ -53,7 +55,7 @@ def _spoilt(answer: Answer, response: Response, faults: Faults, occasion: Occasi
         error = {"error": {"code": "InternalServerError", "message": "Something went wrong.", "target": ""}}
         return JSONResponse(error, answer.status)
     if faults.take("about_another", occasion):
-        return JSONResponse(_about_another(answer.body or {}), answer.status, answer.headers)
+        return JSONResponse(_about_another(answer.as_json() or {}), answer.status, answer.headers)
     if drip := faults.take("drip", occasion):
         length = {"Content-Length": str(len(response.body))}
         drops = _drops(bytes(response.body), drip.seconds)

@@ -9,17 +9,22 @@ from connectors.simulator import (
     files,
     hunting,
     indicators,
+    intune_tasks,
     library,
     limits,
     live_response,
     mail,
     mailboxes,
+    managed_devices,
     mde_alerts,
+    recommendations,
+    remediation_tasks,
     submissions,
 )
 from connectors.simulator.downloads import Results
 from connectors.simulator.exchange import Handler
 from connectors.simulator.gateway import DEFENDER_API, GRAPH_API, Gateway
+from connectors.simulator.intune_errors import INTUNE_API
 
 
 def api_routes(gateway: Gateway, results: Results) -> list[BaseRoute]:
@@ -33,6 +38,8 @@ def api_routes(gateway: Gateway, results: Results) -> list[BaseRoute]:
         *_alert_routes(gateway),
         *_hunting_routes(gateway),
         *_submission_routes(gateway),
+        *_vulnerability_routes(gateway),
+        *_intune_routes(gateway),
     ]
 
 
@@ -156,4 +163,46 @@ def _mailbox_routes(gateway: Gateway) -> list[BaseRoute]:
         Route(rules, gateway.endpoint(GRAPH_API, role, mailboxes.list_rules), methods=["GET"]),
         Route(f"{rules}/{{rule:path}}", gateway.endpoint(GRAPH_API, role, mailboxes.get_rule), methods=["GET"]),
         Route(f"{rules}/{{rule:path}}", gateway.endpoint(GRAPH_API, role, mailboxes.change_rule), methods=["PATCH"]),
+    ]
+
+
+def _vulnerability_routes(gateway: Gateway) -> list[BaseRoute]:
+    read, tasks = "SecurityRecommendation.Read.All", "RemediationTasks.Read.All"
+    one, task = "/recommendations/{recommendation}", "/remediationtasks/{task}"
+    reads = [
+        ("/recommendations", read, recommendations.list_recommendations),
+        (one, read, recommendations.get_recommendation),
+        (f"{one}/machinereferences", read, recommendations.machine_references),
+        (f"{one}/vulnerabilities", "Vulnerability.Read.All", recommendations.vulnerabilities),
+        ("/remediationtasks", tasks, remediation_tasks.list_tasks),
+        (task, tasks, remediation_tasks.get_task),
+        (f"{task}/machinereferences", tasks, remediation_tasks.machine_references),
+    ]
+    return [_defender_route(gateway, "GET", path, role, handler) for path, role, handler in reads]
+
+
+def _intune_routes(gateway: Gateway) -> list[BaseRoute]:
+    apps, tasks = "DeviceManagementApps.ReadWrite.All", "/beta/deviceappmanagement/deviceappmanagementtasks"
+    one, cast = f"{tasks}/{{task}}", f"{tasks}/{{task}}/{{kind}}"
+    calls = [
+        ("GET", tasks, intune_tasks.list_tasks),
+        ("POST", tasks, intune_tasks.written(intune_tasks.create_task)),
+        ("GET", one, intune_tasks.get_task),
+        ("PATCH", one, intune_tasks.written(intune_tasks.change_task)),
+        ("DELETE", one, intune_tasks.written(intune_tasks.delete_task)),
+        ("POST", f"{one}/updatestatus", intune_tasks.written(intune_tasks.update_status)),
+        ("GET", cast, intune_tasks.get_cast_task),
+        ("GET", f"{cast}/manageddevices", intune_tasks.list_devices),
+    ]
+    devices = gateway.endpoint(
+        INTUNE_API, "DeviceManagementManagedDevices.Read.All", managed_devices.list_devices, limits.INTUNE_DEVICES
+    )
+    connector = gateway.endpoint(INTUNE_API, "DeviceManagementServiceConfig.Read.All", managed_devices.get_connector)
+    return [
+        *(
+            Route(path, gateway.endpoint(INTUNE_API, apps, handler, limits.INTUNE_TASKS), methods=[method])
+            for method, path, handler in calls
+        ),
+        Route("/v1.0/devicemanagement/manageddevices", devices, methods=["GET"]),
+        Route("/v1.0/devicemanagement/mobilethreatdefenseconnectors/{connector}", connector, methods=["GET"]),
     ]

@@ -1,5 +1,6 @@
 """What passes between the gateway and a handler: one call in, one answer or refusal out."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,12 +30,20 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What Microsoft would send back. ``remote_id`` is its handle on the work, for the log of accepted calls."""
+    """What Microsoft would send back: ``body``, or ``content`` where it is rendered already.
+
+    ``remote_id`` is its handle on the work, for the log of accepted calls.
+    """
 
     status: int
     body: Json | None = None
     headers: dict[str, str] = field(default_factory=dict)
     remote_id: str | None = None
+    content: bytes | None = None
+
+    def as_json(self) -> Json | None:
+        """The body, read back where it was rendered."""
+        return self.body if self.content is None else json.loads(self.content)
 
 
 class Refusal(Exception):

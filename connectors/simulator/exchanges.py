@@ -22,7 +22,7 @@ class ExchangeBook:
             "values": {name: str(value) for name, value in call.path_values.items()},
             "body": call.body,
             "status": answer.status,
-            "answer": answer.body,
+            "answer": answer.as_json(),
         }
         self._file.write(json.dumps(entry) + "\n")
         self._file.flush()

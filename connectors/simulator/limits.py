@@ -1,4 +1,4 @@
-"""How often an API may be called in a tenant (facts/defender.md 6.2, 6.4): a window of a minute and one of an hour."""
+"""How often an API may be called in a tenant (facts/defender.md 6.2, 6.4): a short window and one of an hour."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -14,12 +14,16 @@ HOUR = 3600
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """One API's limits. An everyday one binds only tenants that were seeded with ``enforce_quotas``."""
+    """One API's limits: so many in a window (a minute, unless it says otherwise) and in an hour.
+
+    An everyday one binds only tenants that were seeded with ``enforce_quotas``.
+    """
 
     name: str
-    a_minute: int = 100
+    a_window: int = 100
     an_hour: int | None = 1500
     is_everyday: bool = True
+    window: int = MINUTE
 
 
 LIVE_RESPONSE = Quota("runliveresponse", 10, None, is_everyday=False)
@@ -27,6 +31,10 @@ PACKAGE_LINK = Quota("getpackageuri", 2, 120, is_everyday=False)
 INDICATOR_IMPORT = Quota("indicators/import", 30, None)
 ALERT_BATCH = Quota("alerts/batchupdate", 10, 500)
 HUNTING = Quota("hunting", 45, 1500)
+# facts/graph.md 1.4 and 2.2, per application and tenant.
+INTUNE_TASKS = Quota("deviceappmanagementtasks", 1000, None, window=20)
+INTUNE_TASK_WRITES = Quota("deviceappmanagementtasks, written", 100, None, window=20)
+INTUNE_DEVICES = Quota("manageddevices", 2000, None, window=20)
 
 
 def charge(tenant: Tenant, quota: Quota, now: int) -> None:
@@ -36,7 +44,7 @@ def charge(tenant: Tenant, quota: Quota, now: int) -> None:
     calls = tenant.calls.setdefault(quota.name, deque())
     while calls and calls[0] <= now - HOUR * TICKS_PER_SECOND:
         calls.popleft()
-    waits = [_wait(calls, _share(tenant, quota.a_minute), MINUTE, now)]
+    waits = [_wait(calls, _share(tenant, quota.a_window), quota.window, now)]
     if quota.an_hour is not None:
         waits.append(_wait(calls, _share(tenant, quota.an_hour), HOUR, now))
     if max(waits) > 0:

@@ -49,6 +49,9 @@ _DEFENDER_ROLES = (
     "Alert.ReadWrite.All",
     "AdvancedQuery.Read.All",
     "AdvancedHunting.Read.All",
+    "SecurityRecommendation.Read.All",
+    "Vulnerability.Read.All",
+    "RemediationTasks.Read.All",
 )
 ROLES = {
     DEFENDER: _DEFENDER_ROLES,
@@ -62,6 +65,9 @@ ROLES = {
         "ThreatSubmission.ReadWrite.All",
         "MailboxSettings.ReadWrite",
         "Mail.Read",
+        "DeviceManagementApps.ReadWrite.All",
+        "DeviceManagementManagedDevices.Read.All",
+        "DeviceManagementServiceConfig.Read.All",
     ),
     EXCHANGE: ("Exchange.ManageAsApp",),
 }

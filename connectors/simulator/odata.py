@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from connectors.simulator.exchange import Call, Json, Refusal
 from connectors.simulator.moments import ticks_of
 
-FieldKind = Literal["text", "address", "moment"]
+FieldKind = Literal["text", "address", "moment", "number"]
 
 _COMPARISON = re.compile(r"\s*(\w+)\s+(eq|ne|ge|gt|le|lt)\s+('(?:[^']|'')*'|[^\s']+)\s*")
 _AND = re.compile(r"and\b")
@@ -31,7 +31,7 @@ class Comparison:
     field: str
     kind: FieldKind
     compare: Callable[[Any, Any], bool]
-    value: str | int
+    value: str | float
 
     def holds(self, row: Mapping[str, Any]) -> bool:
         """Whether the row satisfies it; an empty field satisfies none."""
@@ -53,12 +53,16 @@ def ordered(call: Call, rows: list[Json], fields: frozenset[str], default: str) 
     return sorted(rows, key=lambda row: ticks_of(row[name]), reverse=direction.strip() == "desc")
 
 
-def page(call: Call, rows: Sequence[Json], *, size: int, largest: int) -> Json:
-    """One page of rows, with ``@odata.nextLink`` when there are more. Raises Refusal (400) for a bad top or skip."""
-    top = _number(call, "$top", size)
+def page(call: Call, rows: Sequence[object], *, size: int, largest: int, most: int | None = None) -> Json:
+    """One page of rows, ``size`` of them unless ``$top`` says otherwise, and never more than ``most``.
+
+    There is an ``@odata.nextLink`` when there are more. Raises Refusal (400) for a bad top or skip.
+    """
+    wanted = _number(call, "$top", size)
     skip = _number(call, "$skip", 0)
-    if top > largest:
-        raise _malformed(f"The limit of '{largest}' for Top query has been exceeded; the value was '{top}'.")
+    if wanted > largest:
+        raise _malformed(f"The limit of '{largest}' for Top query has been exceeded; the value was '{wanted}'.")
+    top = wanted if most is None else min(wanted, most)
     body: Json = {"value": list(rows[skip : skip + top])}
     if call.query.get("$count") == "true":
         body["@odata.count"] = len(rows)
@@ -90,7 +94,7 @@ def _comparison(match: re.Match[str], fields: Mapping[str, FieldKind]) -> Compar
     kind = fields.get(name)
     if kind is None:
         raise _malformed(f"Could not find a property named '{name}', or it cannot be filtered on.")
-    if kind != "moment" and not literal.startswith("'"):
+    if kind in ("text", "address") and not literal.startswith("'"):
         raise _malformed(f"The value of '{name}' must be a quoted string.")
     text = literal[1:-1].replace("''", "'") if literal.startswith("'") else literal
     try:
@@ -99,9 +103,11 @@ def _comparison(match: re.Match[str], fields: Mapping[str, FieldKind]) -> Compar
         raise _malformed(f"The value of '{name}' is wrong: {error}.") from error
 
 
-def _comparable(text: str, kind: FieldKind) -> str | int:
+def _comparable(text: str, kind: FieldKind) -> str | float:
     if kind == "moment":
         return ticks_of(text)
+    if kind == "number":
+        return float(text)
     return text.lower() if kind == "address" else text
 
 

@@ -23,21 +23,22 @@ class InvalidSeed(ValueError):
 
 def put_machine(tenant: Tenant, partial: object) -> None:
     """Add a machine or change one; without an id it is made from the DNS name. Raises InvalidSeed."""
-    given = _object(partial, "machine")
+    given = as_object(partial, "machine")
     given.pop("osVersion", None)  # real rows carry it, the metadata does not declare it
     name = str(given.get("computerDnsName") or "")
     machine_id = str(given.get("id") or hashlib.sha1(f"{tenant.id}/{name}".encode(), usedforsecurity=False).hexdigest())
     if not given.get("id") and not name:
         raise InvalidSeed("a machine needs id or computerDnsName")
     base = tenant.machines.get(machine_id.lower(), _machine_defaults())
-    tenant.machines[machine_id.lower()] = {**_merged(base, given, "machine"), "id": machine_id.lower()}
+    tenant.references.pop(machine_id.lower(), None)
+    tenant.machines[machine_id.lower()] = {**merged(base, given, "machine"), "id": machine_id.lower()}
 
 
 def put_alert(tenant: Tenant, partial: object) -> str:
     """Add an alert or replace the one with its id; returns the id. Raises InvalidSeed."""
-    given = _object(partial, "alert")
+    given = as_object(partial, "alert")
     alert_id = str(given.get("id") or f"da{uuid4().int % 10**18}_{uuid4().int % 10**9}")
-    alert = _merged(_alert_defaults(tenant.id, alert_id), {**given, "id": alert_id}, "alert")
+    alert = merged(_alert_defaults(tenant.id, alert_id), {**given, "id": alert_id}, "alert")
     alert["evidence"] = [_evidence(piece, alert["createdDateTime"]) for piece in alert["evidence"]]
     tenant.alerts[alert_id.lower()] = alert
     return alert_id
@@ -45,12 +46,12 @@ def put_alert(tenant: Tenant, partial: object) -> str:
 
 def put_email(tenant: Tenant, partial: object) -> None:
     """Add a mail or change one, keeping what was done to it. Raises InvalidSeed without message id and recipient."""
-    given = _object(partial, "email")
+    given = as_object(partial, "email")
     message_id, recipient = given.get("networkMessageId"), given.get("recipientEmailAddress")
     if not isinstance(message_id, str) or not isinstance(recipient, str):
         raise InvalidSeed("an email needs networkMessageId and recipientEmailAddress")
     known = tenant.email(message_id, recipient)
-    properties = _merged(known.properties if known else _email_defaults(message_id, recipient), given, "email")
+    properties = merged(known.properties if known else _email_defaults(message_id, recipient), given, "email")
     for delivery in ("originalDelivery", "latestDelivery"):
         properties[delivery] = {**_delivery(), **properties[delivery]}
     changes = known.changes if known else []
@@ -59,12 +60,12 @@ def put_email(tenant: Tenant, partial: object) -> None:
 
 def put_file(tenant: Tenant, partial: object) -> None:
     """Add a file's profile or change it. Raises InvalidSeed without a SHA-1."""
-    given = _object(partial, "file")
+    given = as_object(partial, "file")
     sha1 = given.get("sha1")
     if not isinstance(sha1, str):
         raise InvalidSeed("a file needs sha1")
     base = tenant.files.get(sha1.lower(), _file_defaults(sha1.lower()))
-    tenant.files[sha1.lower()] = {**_merged(base, given, "file"), "sha1": sha1.lower()}
+    tenant.files[sha1.lower()] = {**merged(base, given, "file"), "sha1": sha1.lower()}
 
 
 def put_mailbox(tenant: Tenant, partial: object) -> None:
@@ -72,20 +73,20 @@ def put_mailbox(tenant: Tenant, partial: object) -> None:
 
     The domain of its ``address`` becomes one of the tenant's accepted domains. Raises InvalidSeed.
     """
-    given = _object(partial, "mailbox")
+    given = as_object(partial, "mailbox")
     address, rules = given.pop("address", None), given.pop("rules", [])
     if not isinstance(address, str) or "@" not in address or not isinstance(rules, list):
         raise InvalidSeed("a mailbox needs address, and rules is a list")
     mailbox = tenant.mailboxes.setdefault(address.lower(), Mailbox(address.lower()))
-    mailbox.forwarding = _merged(mailbox.forwarding, given, "mailbox")
+    mailbox.forwarding = merged(mailbox.forwarding, given, "mailbox")
     for rule in rules:
-        mailbox.put_rule(_object(rule, "rule"))
+        mailbox.put_rule(as_object(rule, "rule"))
     put_accepted_domain(tenant, address.partition("@")[2])
 
 
 def put_contact(tenant: Tenant, partial: object) -> None:
     """Add a mail contact: a recipient of the directory whose mail goes to ``address``. Raises InvalidSeed."""
-    given = _object(partial, "contact")
+    given = as_object(partial, "contact")
     if given.keys() != {"name", "address"} or not all(isinstance(value, str) for value in given.values()):
         raise InvalidSeed("a contact has name and address")
     tenant.contacts[given["name"].lower()] = {
@@ -107,7 +108,7 @@ def put_accepted_domain(tenant: Tenant, domain: object) -> None:
 
 def put_indicator(tenant: Tenant, partial: object) -> None:
     """Add an indicator as ``createdBy`` (a person, say) made it. Raises InvalidSeed for what Defender refuses."""
-    given = _object(partial, "indicator")
+    given = as_object(partial, "indicator")
     maker = str(given.pop("createdBy", "somebody@else.example"))
     try:
         seed_indicator(tenant, given, maker)
@@ -117,7 +118,7 @@ def put_indicator(tenant: Tenant, partial: object) -> None:
 
 def put_event(tenant: Tenant, partial: object) -> None:
     """Add a row to the hunting table named by ``table``. Raises InvalidSeed."""
-    given = _object(partial, "event")
+    given = as_object(partial, "event")
     table = str(given.pop("table", ""))
     try:
         tenant.events.setdefault(table, []).append(event_of(table, given))
@@ -127,7 +128,7 @@ def put_event(tenant: Tenant, partial: object) -> None:
 
 def hunting_trouble(partial: object) -> Json:
     """What is wrong with hunting: ``trouble`` (cpu_quota, time_out, null) and ``rows`` in every table. InvalidSeed."""
-    given = _object(partial, "hunting")
+    given = as_object(partial, "hunting")
     rows = given.get("rows")
     if given.keys() - {"trouble", "rows"} or given.get("trouble") not in (None, "cpu_quota", "time_out"):
         raise InvalidSeed("hunting has trouble (cpu_quota, time_out or null) and rows")
@@ -138,27 +139,30 @@ def hunting_trouble(partial: object) -> Json:
 
 def command_result(partial: object) -> Json:
     """How a live-response command ends whose script name or path begins with ``of``. Raises InvalidSeed."""
-    given = _object(partial, "command result")
+    given = as_object(partial, "command result")
     known = {"of", "exit_code", "script_output", "script_errors", "errors"}
     if given.keys() - known or not isinstance(given.get("of"), str):
         raise InvalidSeed(f"a command result has of and some of {', '.join(sorted(known - {'of'}))}")
     return given
 
 
-def _object(partial: object, kind: str) -> Json:
+def as_object(partial: object, kind: str) -> Json:
+    """A copy of what must be a JSON object. Raises InvalidSeed."""
     if not isinstance(partial, dict):
         raise InvalidSeed(f"a {kind} is a JSON object")
     return dict(partial)
 
 
-def _merged(base: Json, given: Json, kind: str) -> Json:
+def merged(base: Json, given: Json, kind: str) -> Json:
+    """The base with what is given over it. Raises InvalidSeed for a property the base does not have."""
     unknown = [name for name in given if name not in base and not name.startswith("@")]
     if unknown:
         raise InvalidSeed(f"unknown in {kind}: {', '.join(sorted(unknown))}")
     return {**base, **given}
 
 
-def _ago(**length: float) -> str:
+def ago(**length: float) -> str:
+    """A moment so long ago, as Microsoft writes it."""
     return moment_text(now_ticks() - ticks_in(timedelta(**length).total_seconds()))
 
 
@@ -170,8 +174,8 @@ def _machine_defaults() -> Json:
         "isExcluded": False,
         "exclusionReason": None,
         "computerDnsName": None,
-        "firstSeen": _ago(days=90),
-        "lastSeen": _ago(hours=3),
+        "firstSeen": ago(days=90),
+        "lastSeen": ago(hours=3),
         "osPlatform": "Windows11",
         "osProcessor": "x64",
         "version": "24H2",
@@ -205,8 +209,8 @@ def _file_defaults(sha1: str) -> Json:
         "sha256": hashlib.sha256(sha1.encode()).hexdigest(),
         "md5": hashlib.md5(sha1.encode(), usedforsecurity=False).hexdigest(),
         "globalPrevalence": 12,
-        "globalFirstObserved": _ago(days=400),
-        "globalLastObserved": _ago(hours=5),
+        "globalFirstObserved": ago(days=400),
+        "globalLastObserved": ago(hours=5),
         "size": 22_139,
         "fileType": "PortableExecutable",
         "isPeFile": True,
@@ -271,7 +275,7 @@ def _alert_moments() -> Json:
 
 
 def _evidence(piece: object, created: str) -> Json:
-    given = _object(piece, "piece of evidence")
+    given = as_object(piece, "piece of evidence")
     if "@odata.type" not in given:
         raise InvalidSeed("a piece of evidence needs @odata.type")
     base: Json = {
@@ -298,7 +302,7 @@ def _email_defaults(message_id: str, recipient: str) -> Json:
         "internetMessageId": f"<{message_id}@mail.example>",
         "recipientEmailAddress": recipient,
         "subject": "Your parcel is waiting",
-        "loggedDateTime": _ago(hours=1),
+        "loggedDateTime": ago(hours=1),
         "directionality": "inbound",
         "senderDetail": _sender(),
         "recipientDetail": {"ccRecipients": [], "domainName": recipient.partition("@")[2]},

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from connectors.simulator.assertions import Registrations
+from connectors.simulator.exposures import Exposures
 from connectors.simulator.records import Email, MachineAction
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ class Tenant:
 
     ``action_seconds`` is how long its actions take, ``link_seconds`` how long links to results are good; None for what
     is usual. ``calls`` holds when each limited API was called; ``enforce_quotas`` limits all of them, to
-    ``quota_percent`` of what is usual. Where consent was revoked the application gets no token.
+    ``quota_percent`` of what is usual. Where consent was revoked the application gets no token. ``references`` are the
+    rendered references to machines; lists about vulnerabilities and from Intune come in pages of ``page_size`` at most.
     """
 
     id: str
@@ -49,7 +51,17 @@ class Tenant:
     events: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     quota_percent: int = 100
     calls: dict[str, deque[int]] = field(default_factory=dict)
+    exposures: Exposures = field(init=False)
+    references: dict[str, bytes] = field(default_factory=dict)
+    page_size: int = 10_000
+    remediation_tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    security_tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    managed_devices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    intune: dict[str, Any] = field(default_factory=dict)
     _latest: dict[ActionKey, MachineAction] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.exposures = Exposures(self.machines)
 
     def add_action(self, action: MachineAction) -> None:
         """Keep one more machine action; equal ones stay side by side."""

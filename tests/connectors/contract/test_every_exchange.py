@@ -27,7 +27,7 @@ from connectors.simulator.log import AcceptedLog
 from connectors.simulator.login import Tokens
 from connectors.simulator.store import World
 from remediation.catalogue import CATALOGUE
-from tests.connectors.contract import metadata, recording
+from tests.connectors.contract import metadata, recording, vulnerabilities
 from tests.connectors.contract.metadata import DEFENDER, GRAPH
 from tests.connectors.contract.recording import (
     ALERT,
@@ -44,7 +44,10 @@ pytestmark = pytest.mark.process
 
 NOTHING: Final = ""
 UNPUBLISHED: Final = "no metadata"
-"""Exchange's admin REST is no documented contract, Graph beta is not in the excerpt, the older hunting has no types."""
+"""Exchange's admin REST is no documented contract, the older hunting has no types, Graph beta is not in the excerpt.
+
+Graph beta are threat submissions, and Intune's security tasks (deviceAppManagementTask and its kinds).
+"""
 
 _ACTIONS: Final = {
     "isolate": "Isolate",
@@ -60,6 +63,7 @@ _ACTIONS: Final = {
 _EMAILS: Final = "/v1.0/security/collaboration/analyzedemails"
 _RULES: Final = "/v1.0/users/{user}/mailfolders/inbox/messagerules"
 _SECURITY: Final = "microsoft.graph.security"
+_TASKS: Final = "/beta/deviceappmanagement/deviceappmanagementtasks"
 TYPES: Final[Mapping[str, tuple[str, str, str]]] = {
     **{
         f"POST /api/machines/{{machine}}/{verb}": (DEFENDER, f"{name}Request", "MachineAction")
@@ -113,6 +117,37 @@ TYPES: Final[Mapping[str, tuple[str, str, str]]] = {
     f"GET {_RULES}": (GRAPH, NOTHING, "microsoft.graph.messageRule"),
     f"GET {_RULES}/{{rule:path}}": (GRAPH, NOTHING, "microsoft.graph.messageRule"),
     f"PATCH {_RULES}/{{rule:path}}": (GRAPH, "microsoft.graph.messageRule", "microsoft.graph.messageRule"),
+    **{
+        f"GET /api/{path}": (DEFENDER, NOTHING, answer)
+        for path, answer in (
+            ("recommendations", "Recommendation"),
+            ("recommendations/{recommendation}", "Recommendation"),
+            ("recommendations/{recommendation}/machinereferences", "PublicAssetDto"),
+            ("recommendations/{recommendation}/vulnerabilities", "PublicVulnerabilityDto"),
+            ("remediationtasks", "RemediationTask"),
+            ("remediationtasks/{task}", "RemediationTask"),
+            ("remediationtasks/{task}/machinereferences", "PublicAssetDto"),
+        )
+    },
+    "GET /v1.0/devicemanagement/manageddevices": (GRAPH, NOTHING, "microsoft.graph.managedDevice"),
+    "GET /v1.0/devicemanagement/mobilethreatdefenseconnectors/{connector}": (
+        GRAPH,
+        NOTHING,
+        "microsoft.graph.mobileThreatDefenseConnector",
+    ),
+    **{
+        f"{method} {_TASKS}{end}": (UNPUBLISHED, "", "")
+        for method, end in (
+            ("GET", ""),
+            ("POST", ""),
+            ("GET", "/{task}"),
+            ("PATCH", "/{task}"),
+            ("DELETE", "/{task}"),
+            ("POST", "/{task}/updatestatus"),
+            ("GET", "/{task}/{kind}"),
+            ("GET", "/{task}/{kind}/manageddevices"),
+        )
+    },
     "POST /adminapi/beta/{organisation}/invokecommand": (UNPUBLISHED, "", ""),
     **{
         f"{method} /beta/security/threatsubmission/{kind}{end}": (UNPUBLISHED, "", "")
@@ -160,7 +195,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         connector = Microsoft(recording.settings(url, ca_file, tenant), deadline_seconds=10)
         receipts = recording.drive(connector, _INVERSES_LAST)
         recording.read_all(connector, receipts)
+        vulnerabilities.drive(connector)
         _ask_plainly(url, ca_file, tenant)
+        vulnerabilities.ask(url, ca_file, tenant)
         yield Recorded(recording.exchanges_in(folder), receipts)
 
 
@@ -176,6 +213,7 @@ def _seed(url: str, ca_file: str, tenant: str) -> None:
         "files": [{"sha1": SHA1}],
         "mailboxes": [{"address": PERSON, "ForwardingSmtpAddress": "smtp:x@evil.example", "rules": [rule]}],
         "capabilities": ["move_to_quarantine"],
+        **vulnerabilities.WORLD,
     }
     _put(url, ca_file, tenant, world)
 

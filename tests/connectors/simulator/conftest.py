@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 ACTION_SECONDS = 0.4
 DEFENDER = "https://api.securitycenter.microsoft.com"
 GRAPH = "https://graph.microsoft.com"
+ZIP = "va-_-7-zip-_-7-zip"
 
 
 @dataclass
@@ -221,6 +222,27 @@ def globex(found_company: Callable[..., Company]) -> Company:
     return found_company(
         machines=[{"computerDnsName": "globex-1"}],
         emails=[{"networkMessageId": "mail-1", "recipientEmailAddress": "ada@acme.example"}],
+    )
+
+
+@pytest.fixture
+def weak(found_company: Callable[..., Company]) -> Company:
+    """A tenant with three machines exposed to 7-Zip, an activity of Defender's and a security task about them."""
+    entra = [str(UUID(int=number)) for number in (1, 2, 3)]
+    machines = [
+        {"id": f"a{number}" * 20, "computerDnsName": f"pc-{number}", "aadDeviceId": device}
+        for number, device in enumerate(entra, start=1)
+    ]
+    ids = [machine["id"] for machine in machines]
+    return found_company(
+        machines=machines,
+        managed_devices=[{"deviceName": f"PC-{n}", "azureADDeviceId": device} for n, device in enumerate(entra[:2], 1)],
+        recommendations=[
+            {"id": ZIP, "exposed": ids, "cves": ["CVE-2025-0411"], "severityScore": 8.5},
+            {"id": "sca-_-scid-2011", "severityScore": 3},
+        ],
+        remediation_tasks=[{"title": "Update 7-zip", "machines": ids[:2], "recommendationReference": ZIP}],
+        security_tasks=[{"displayName": "Update 7-Zip", "managedDevices": entra, "creatorNotes": "Please"}],
     )
 
 

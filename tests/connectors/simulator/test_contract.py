@@ -13,7 +13,7 @@ import pytest
 from connectors.microsoft.connector import Microsoft
 from connectors.protocol import ActionRequest, ConnectionSettings
 from portal.secrets.secret_text import SecretText
-from tests.connectors.simulator.conftest import Company
+from tests.connectors.simulator.conftest import ZIP, Company
 
 pytestmark = pytest.mark.process
 
@@ -174,3 +174,16 @@ def test_inbox_rules_are_as_declared(check: Check, acme: Company) -> None:
     rows.append(acme.graph.patch(f"{path}/one", json={"isEnabled": False}).json())
     found = check("graph-v1-excerpt.csdl", "microsoft.graph.messageRule", rows)
     assert found.returncode == 0, found.stdout
+
+
+def test_recommendations_and_what_belongs_to_them_are_as_declared(check: Check, weak: Company) -> None:
+    path = f"/api/recommendations/{ZIP}"
+    rows = weak.defender.get("/api/recommendations").json()["value"]
+    for kind, answers in (
+        ("Recommendation", [*rows, weak.defender.get(path).json()]),
+        ("PublicAssetDto", weak.defender.get(f"{path}/machineReferences").json()["value"]),
+        ("PublicVulnerabilityDto", weak.defender.get(f"{path}/vulnerabilities").json()["value"]),
+        ("RemediationTask", weak.defender.get("/api/remediationTasks").json()["value"]),
+    ):
+        found = check("mde-metadata.xml", kind, answers)
+        assert found.returncode == 0, found.stdout
