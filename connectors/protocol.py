@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Final, Protocol
 from uuid import UUID
 
+from connectors.vulnerability_protocol import Intune, Vulnerabilities
 from portal.secrets.secret_text import SecretText
 
 CAPABILITIES: Final = ("move_to_quarantine",)
@@ -153,11 +154,15 @@ class OutcomeUnknown(ConnectorError):
 
 
 class Refused(ConnectorError):
-    """The vendor said no and nothing happened. `code` is the vendor's error code, for branching."""
+    """The vendor said no and nothing happened. `code` is the vendor's error code, for branching.
 
-    def __init__(self, message: str, *, code: str = "") -> None:
+    `status` is the HTTP status it came with, 0 where there was none; Intune's code is often `UnknownError` for all.
+    """
+
+    def __init__(self, message: str, *, code: str = "", status: int = 0) -> None:
         super().__init__(message)
         self.code = code
+        self.status = status
 
 
 class NotSent(Refused):
@@ -226,6 +231,14 @@ class Connector(Protocol):
 
     def check(self) -> Sequence[Finding]:
         """Try what the connection is for, one read per API, and say what works and what is missing. Never raises."""
+
+    @property
+    def vulnerabilities(self) -> Vulnerabilities:
+        """The tenant's vulnerability management."""
+
+    @property
+    def intune(self) -> Intune:
+        """The tenant's Intune."""
 
     def devices(self) -> Iterator[Mapping[str, Any]]:
         """Yield the tenant's devices as the vendor describes them. Raises ConnectorError."""

@@ -28,8 +28,10 @@ from connectors.microsoft import (
     url_blocks,
 )
 from connectors.microsoft.http import Api
+from connectors.microsoft.intune import Intune
 from connectors.microsoft.quotas import quota_of_call
 from connectors.microsoft.sign_in import DEFENDER, EXCHANGE, GRAPH, Resource, SignIn
+from connectors.microsoft.vulnerabilities import Vulnerabilities
 from connectors.protocol import (
     ActionRequest,
     ConnectionSettings,
@@ -207,6 +209,16 @@ class Microsoft:
         if request.type in live_response.ACTIONS:
             return downloads.command_link(self._defender, request, index)
         raise Refused(f"{request.type} brings back nothing to fetch.", code="NoResult")
+
+    @property
+    def intune(self) -> Intune:
+        """The tenant's Intune."""
+        return Intune(self._graph)
+
+    @property
+    def vulnerabilities(self) -> Vulnerabilities:
+        """The tenant's vulnerability management, over Defender for Endpoint."""
+        return Vulnerabilities(self._defender)
 
     def devices(self) -> Iterator[Mapping[str, Any]]:
         """Yield the tenant's machines. Raises ConnectorError."""

@@ -329,7 +329,7 @@ def classify(answer: Answer, what: str, *, secret: str = "") -> ConnectorError |
     if answer.status == 400 and code == "ActiveRequestAlreadyExists":
         return AlreadyInProgress(f"{what}: the device is busy with such an action ({said}); look it up.", code=code)
     advice = _ADVICE.get(answer.status, "see the vendor's code")
-    return Refused(f"{what} was refused ({said}); {advice}.", code=code or str(answer.status))
+    return Refused(f"{what} was refused ({said}); {advice}.", code=code or str(answer.status), status=answer.status)
 
 
 def with_query(path: str, query: Mapping[str, str]) -> str:

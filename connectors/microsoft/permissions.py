@@ -17,6 +17,9 @@ READ_DEVICES: Final = "read devices"
 READ_ALERTS: Final = "read alerts"
 READ_MAIL: Final = "read mail's whereabouts"
 HUNT: Final = "hunting"
+READ_RECOMMENDATIONS: Final = "read security recommendations"
+READ_WEAKNESSES: Final = "read vulnerabilities"
+READ_REMEDIATION: Final = "read remediation activities"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,9 @@ PERMISSIONS: Final = (
     _of(DEFENDER, "Library.Manage", *_SCRIPTS),
     _of(DEFENDER, "File.Read.All", "get_file_information"),
     _of(DEFENDER, "Ti.ReadWrite.All", "allow_indicator", "block_indicator", "remove_indicator"),
+    _of(DEFENDER, "SecurityRecommendation.Read.All", readings=(READ_RECOMMENDATIONS,)),
+    _of(DEFENDER, "Vulnerability.Read.All", readings=(READ_WEAKNESSES,)),
+    _of(DEFENDER, "RemediationTasks.Read.All", readings=(READ_REMEDIATION,)),
     _of(GRAPH, "SecurityAlert.Read.All", readings=(READ_ALERTS,)),
     _of(GRAPH, "SecurityAlert.ReadWrite.All", "classify_alert"),
     _of(GRAPH, "SecurityAnalyzedMessage.Read.All", readings=(READ_MAIL,)),
@@ -65,6 +71,17 @@ PERMISSIONS: Final = (
         "release_email", "block_url", "unblock_url", "turn_off_forwarding", "restore_forwarding",
     ),
 )  # fmt: skip
+
+INTUNE_STATE: Final = "DeviceManagementServiceConfig.Read.All"
+INTUNE_TASKS: Final = "DeviceManagementApps.ReadWrite.All"
+INTUNE_DEVICES: Final = "DeviceManagementManagedDevices.Read.All"
+
+WITH_INTUNE: Final = (
+    _of(GRAPH, INTUNE_STATE, readings=("Intune's health, where its connection is on",)),
+    _of(GRAPH, INTUNE_TASKS, readings=("security tasks, where the Intune connection is on",)),
+    _of(GRAPH, INTUNE_DEVICES, readings=("managed devices, where the Intune connection is on",)),
+)
+"""What a tenant needs only where its Intune connection is on. That connection's health asks for it, the check not."""
 
 
 def missing(api: str, roles: Collection[str], *, lacking: Collection[str] = ()) -> list[str]:

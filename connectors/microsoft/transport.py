@@ -80,7 +80,7 @@ class _BoundedStream(httpcore.NetworkStream):
         return self._stream.get_extra_info(info)
 
 
-class _BoundedBackend(httpcore.SyncBackend):
+class BoundedBackend(httpcore.SyncBackend):
     """Opens sockets within what is left; only the name look-up keeps the resolver's own time, before any byte."""
 
     def connect_tcp(
@@ -123,7 +123,7 @@ class _Transport(httpx.BaseTransport):
 
     def __init__(self, trust: ssl.SSLContext) -> None:
         self._pool = httpcore.ConnectionPool(
-            ssl_context=trust, keepalive_expiry=KEEP_ALIVE_SECONDS, retries=0, network_backend=_BoundedBackend()
+            ssl_context=trust, keepalive_expiry=KEEP_ALIVE_SECONDS, retries=0, network_backend=BoundedBackend()
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
