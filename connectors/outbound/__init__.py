@@ -1,0 +1,1 @@
+"""Tells people outside of the portal by e-mail, Teams, Slack and signed webhook; each delivery is a row first."""
