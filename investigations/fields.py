@@ -94,6 +94,13 @@ class Fields:
         except (ValueError, OverflowError) as error:
             raise self.refusal(name, "is not a date and time that exists") from error
 
+    def any_moment(self, name: str) -> datetime | None:
+        """Return a time in UTC, None for whatever is none: for what is only shown."""
+        try:
+            return self.moment(name)
+        except RefusedRecord:
+            return None
+
     def required_moment(self, name: str) -> datetime:
         """Return a time in UTC, which must be there."""
         moment = self.moment(name)

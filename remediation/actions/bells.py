@@ -12,7 +12,13 @@ from redis.exceptions import RedisError
 logger = logging.getLogger(__name__)
 
 TASKS = {lane: f"remediation.actions.tasks.{lane}" for lane in ("drain", "settle", "sync")} | {
-    "hunt": "remediation.hunting.tasks.hunt"
+    "hunt": "remediation.hunting.tasks.hunt",
+    "recommendations": "remediation.vulnerabilities.tasks.read_recommendations",
+    "intune": "remediation.vulnerabilities.tasks.read_intune",
+    "tickets": "remediation.vulnerabilities.tasks.send_tickets",
+    "due_dates": "remediation.vulnerabilities.tasks.tell_due_dates",
+    "exceptions": "remediation.vulnerabilities.tasks.end_exceptions",
+    "retention": "remediation.retention.tasks.purge",
 }
 QUIET_SECONDS = 10
 """A bell that was rung and not yet answered is not rung again for so long."""

@@ -125,6 +125,18 @@ def holding(tenant_id: UUID, action_type: str) -> Freeze | None:
     return next(held, None)
 
 
+def holding_route(tenant_id: UUID, route: Route) -> Freeze | None:
+    """Return the widest freeze that holds all back which leaves a tenant in scope by this way, no type alone."""
+    held = (row for row in in_force([tenant_id]) if not row.action_type and row.connector in ("", route.value))
+    return next(held, None)
+
+
+def keep_out_freezes() -> None:
+    """Let no freeze commit until the open transaction ends, as a claim does that looks for freezes after it."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {SHARED_LOCK}")
+
+
 def describe(row: Freeze) -> str:
     """Say what a freeze holds back, without whose."""
     if row.action_type:

@@ -1,0 +1,1 @@
+"""Remediation activities: asking for remediation, following it, completing it."""

@@ -1,0 +1,1 @@
+"""Exceptions: asking for one, granting it, what it hides, and its end."""

@@ -1,0 +1,1 @@
+"""The tenant's Intune: its switch, its security tasks, its devices."""

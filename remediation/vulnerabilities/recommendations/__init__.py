@@ -1,0 +1,1 @@
+"""Security recommendations: reading them, keeping them, and what the known-exploited list says of them."""
