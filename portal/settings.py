@@ -12,6 +12,7 @@ from kombu import Queue
 
 from portal import environment
 from portal.embedded.places import are_embedded
+from portal.enum_names import ENUM_NAMES
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -66,6 +67,7 @@ MASTER_KEYS = environment.text("MASTER_KEYS", "")
 SEALED_UNDER_MASTER = ["portal.secrets.rotation.rewrap_data_keys", "portal.access.sign_in.sealing.seal_again"]
 SEALED_UNDER_DATA_KEYS = [
     "connectors.credentials.reseal_client_secrets",
+    "connectors.outbound.sealing.reseal_channels",
     "portal.access.sign_in.identity_providers.reseal_client_secret",
 ]
 """Who seals again when keys change; what each function promises stands in `portal.secrets.rotation`."""
@@ -77,6 +79,11 @@ AUDIT_SEALING_KEY_FILE = environment.text(
     str(Path(AUDIT_SEAL_FILE).with_name("audit-sealing-key.pem")) if IS_DEVELOPMENT else "",
 )
 """Where the signed heads of all histories go, outside the database, and what signs them (`portal.audit.sealing`)."""
+RETENTION_RECEIPTS_FILE = environment.text(
+    "RETENTION_RECEIPTS_FILE",
+    str(Path(AUDIT_SEAL_FILE).with_name("retention-receipts.jsonl")) if AUDIT_SEAL_FILE else "",
+)
+"""Where the receipts of what was purged go, outside the database, so that a restored backup is found out."""
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = not IS_DEVELOPMENT
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True  # CSRF's is read by clients that send X-CSRFToken
@@ -132,14 +139,18 @@ INSTALLED_APPS = [
     "portal.access.sign_in",
     "portal.api",
     "connectors",
+    "connectors.outbound",
     "investigations",
     "remediation.safeguards",
     "remediation.actions",
     "remediation.hunting",
+    "remediation.vulnerabilities",
+    "remediation.retention",
     "portal.access.apps.PortalAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
+    "django.contrib.humanize",
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_filters",
@@ -258,23 +269,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["portal.api.permissions.SignedIn"],
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {
-        "ActionState": "remediation.actions.states.State",
-        "ActionTypeName": "remediation.catalogue.CHOICES",
-        "Route": "remediation.safeguards.api.freezes.CONNECTORS",
-        "EvidenceKind": "investigations.states.EvidenceKind",
-        "EvidenceOutcome": "investigations.states.EvidenceOutcome",
-        "GuardedChangeKind": "remediation.safeguards.api.changes.KIND_CHOICES",
-        "GuardedChangeState": "remediation.safeguards.models.GuardedChange.State",
-        "HuntSource": "remediation.hunting.states.HuntSource",
-        "HuntState": "remediation.hunting.states.HuntState",
-        "InvestigationState": "investigations.states.InvestigationState",
-        "DecisionResult": "remediation.actions.bulk.Result",
-        "PartResult": "remediation.actions.taking_back.Result",
-        "Role": "portal.access.roles.Role",
-        "SourceEnum": "remediation.actions.states.Source",
-        "TenantRole": "portal.api.resources.memberships.TENANT_ROLES",
-    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "remediation.vulnerabilities.api.schema.leave_out_tickets",
+    ],
+    "ENUM_NAME_OVERRIDES": ENUM_NAMES,
 }
 
 # --- Work in the background --------------------------------------------------------------------------------------
@@ -291,10 +290,20 @@ CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 2000
-CELERY_TASK_QUEUES = [Queue("celery", routing_key="celery"), Queue("hunting", routing_key="hunting")]
+CELERY_TASK_QUEUES = [
+    Queue("celery", routing_key="celery"),
+    Queue("hunting", routing_key="hunting"),
+    Queue("vulnerabilities", routing_key="vulnerabilities"),
+    Queue("outbound", routing_key="outbound"),
+]
 CELERY_TASK_DEFAULT_QUEUE = "celery"
-CELERY_TASK_ROUTES = {"remediation.hunting.tasks.hunt": {"queue": "hunting"}}
-"""Queries take minutes, so they can have workers of their own (`-Q hunting`); a worker told nothing takes both."""
+CELERY_TASK_ROUTES = {
+    "connectors.outbound.tasks.send": {"queue": "outbound"},
+    "remediation.hunting.tasks.hunt": {"queue": "hunting"},
+    "remediation.vulnerabilities.tasks.read_recommendations": {"queue": "vulnerabilities"},
+    "remediation.vulnerabilities.tasks.read_intune": {"queue": "vulnerabilities"},
+}
+"""What takes minutes can have workers of its own (`-Q hunting,vulnerabilities`); a worker told nothing takes all."""
 CELERY_TASK_TIME_LIMIT = 180
 CELERY_TASK_SOFT_TIME_LIMIT = 150
 CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False
@@ -313,9 +322,15 @@ ACTION_QUIET_SECONDS = environment.seconds("ACTION_QUIET_SECONDS", "90")
 ACTION_DEADLINE_SECONDS = environment.seconds("ACTION_DEADLINE_SECONDS", "30")
 ACTION_POLL_SECONDS = environment.seconds("ACTION_POLL_SECONDS", "5")
 HUNTING_DEADLINE_SECONDS = environment.seconds("HUNTING_DEADLINE_SECONDS", "190")
+OUTBOUND_DEADLINE_SECONDS = environment.seconds("OUTBOUND_DEADLINE_SECONDS", "10")
 SWEEP_SECONDS = environment.seconds("SWEEP_SECONDS", "5")
 SYNC_SECONDS = environment.seconds("SYNC_SECONDS", "60")
+VULNERABILITY_SYNC_SECONDS = environment.seconds("VULNERABILITY_SYNC_SECONDS", "3600")
+INTUNE_SYNC_SECONDS = environment.seconds("INTUNE_SYNC_SECONDS", "300")
+KNOWN_EXPLOITED_SECONDS = environment.seconds("KNOWN_EXPLOITED_SECONDS", "21600")
 SEAL_SECONDS = environment.seconds("SEAL_SECONDS", "60")
+RETENTION_SECONDS = environment.seconds("RETENTION_SECONDS", "86400")
+ACTION_RETENTION_DAYS = environment.count("ACTION_RETENTION_DAYS", "400")
 CELERY_BEAT_SCHEDULE_FILENAME = environment.text("BEAT_SCHEDULE_FILE", str(ROOT / ".quell" / "beat-schedule"))
 CELERY_BEAT_SCHEDULE = {
     "seal": {"task": "portal.audit.tasks.seal", "schedule": SEAL_SECONDS},
@@ -323,6 +338,13 @@ CELERY_BEAT_SCHEDULE = {
     "invitations": {"task": "portal.access.tasks.send_invitations", "schedule": 15.0},
     "sweep safeguards": {"task": "remediation.safeguards.tasks.sweep", "schedule": SWEEP_SECONDS},
     "sweep hunting": {"task": "remediation.hunting.tasks.sweep", "schedule": SWEEP_SECONDS},
+    "sweep outbound": {"task": "connectors.outbound.tasks.sweep", "schedule": SWEEP_SECONDS},
+    "sweep vulnerabilities": {"task": "remediation.vulnerabilities.tasks.sweep", "schedule": SWEEP_SECONDS},
+    "sweep retention": {"task": "remediation.retention.tasks.sweep", "schedule": SWEEP_SECONDS},
+    "known exploited": {
+        "task": "remediation.vulnerabilities.tasks.refresh_known_exploited",
+        "schedule": KNOWN_EXPLOITED_SECONDS,
+    },
 }
 
 # --- E-mail: alarms ----------------------------------------------------------------------------------------------
@@ -347,6 +369,13 @@ MICROSOFT_CERTIFICATE_FILE = environment.text("MICROSOFT_CERTIFICATE_FILE", "")
 MICROSOFT_CA_FILE = environment.text("MICROSOFT_CA_FILE", "")
 MICROSOFT_QUOTA_PERCENT = environment.count("MICROSOFT_QUOTA_PERCENT", "100")
 """How much of Microsoft's quotas Quell may use, in percent: less where other tools share the app registration."""
+
+# --- Vulnerabilities known to be exploited -----------------------------------------------------------------------
+KNOWN_EXPLOITED_URL = environment.text(
+    "KNOWN_EXPLOITED_URL",
+    "" if IS_DEVELOPMENT else "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json",
+)
+"""CISA's list, JSON or CSV; empty: the list is not read, and nothing is marked as known to be exploited."""
 
 LOGGING = {
     "version": 1,

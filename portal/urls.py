@@ -7,6 +7,8 @@ from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import SimpleRouter
 
 from connectors.api.connections import ConnectionViewSet
+from connectors.outbound.api.channels import ChannelViewSet
+from connectors.outbound.api.deliveries import DeliveryViewSet
 from investigations.api.device_groups import DeviceGroupViewSet
 from investigations.api.devices import DeviceViewSet
 from investigations.api.evidence import EvidenceViewSet
@@ -28,12 +30,24 @@ from remediation.actions.api.groups import DecideActionsView, DecideGroupView, G
 from remediation.actions.api.investigations import StoppableInvestigationViewSet
 from remediation.hunting.api.hunts import HuntViewSet
 from remediation.hunting.api.mail_searches import MailSearchViewSet
+from remediation.retention.api.legal_holds import LegalHoldViewSet
+from remediation.retention.api.purges import PurgeViewSet
+from remediation.retention.api.retention_rules import RetentionRuleViewSet
 from remediation.safeguards.api.break_glass import BreakGlassViewSet
 from remediation.safeguards.api.caps import HourlyLimitViewSet
 from remediation.safeguards.api.changes import GuardedChangeViewSet
 from remediation.safeguards.api.freezes import FreezeViewSet
 from remediation.safeguards.api.protection import ProtectedDeviceViewSet
 from remediation.safeguards.api.rules import ApprovalRuleViewSet
+from remediation.vulnerabilities.api.activities import ActivityViewSet
+from remediation.vulnerabilities.api.burn_down import BurnDownViewSet
+from remediation.vulnerabilities.api.campaigns import CampaignViewSet
+from remediation.vulnerabilities.api.exceptions import ExceptionViewSet
+from remediation.vulnerabilities.api.intune import IntuneConnectionViewSet
+from remediation.vulnerabilities.api.known_exploited import KnownExploitedViewSet
+from remediation.vulnerabilities.api.managed_devices import ManagedDeviceViewSet
+from remediation.vulnerabilities.api.recommendations import RecommendationViewSet
+from remediation.vulnerabilities.api.security_tasks import SecurityTaskViewSet
 
 router = SimpleRouter(use_regex_path=False)
 router.register("tenants", TenantViewSet, "tenant")
@@ -44,6 +58,8 @@ router.register("provider-memberships", ProviderMembershipViewSet, "provider-mem
 router.register("service-accounts", ServiceAccountViewSet, "service-account")
 router.register("api-keys", ApiKeyViewSet, "api-key")
 router.register("connections", ConnectionViewSet, "connection")
+router.register("notification-channels", ChannelViewSet, "notification-channel")
+router.register("deliveries", DeliveryViewSet, "delivery")
 router.register("audit-events", AuditEventViewSet, "audit-event")
 router.register("identity-providers", IdentityProviderViewSet, "identity-provider")
 router.register("device-groups", DeviceGroupViewSet, "device-group")
@@ -54,12 +70,24 @@ router.register("evidence", EvidenceViewSet, "evidence")
 router.register("actions", ActionViewSet, "action")
 router.register("hunts", HuntViewSet, "hunt")
 router.register("mail-searches", MailSearchViewSet, "mail-search")
+router.register("remediation-activities", ActivityViewSet, "remediation-activity")
+router.register("remediation-campaigns", CampaignViewSet, "remediation-campaign")
+router.register("burn-down", BurnDownViewSet, "burn-down")
+router.register("recommendations", RecommendationViewSet, "recommendation")
+router.register("known-exploited", KnownExploitedViewSet, "known-exploited")
+router.register("intune-connections", IntuneConnectionViewSet, "intune-connection")
+router.register("security-tasks", SecurityTaskViewSet, "security-task")
+router.register("managed-devices", ManagedDeviceViewSet, "managed-device")
 router.register("freezes", FreezeViewSet, "freeze")
 router.register("hourly-limits", HourlyLimitViewSet, "hourly-limit")
 router.register("protected-devices", ProtectedDeviceViewSet, "protected-device")
 router.register("approval-rules", ApprovalRuleViewSet, "approval-rule")
 router.register("guarded-changes", GuardedChangeViewSet, "guarded-change")
 router.register("break-glass", BreakGlassViewSet, "break-glass")
+router.register("exceptions", ExceptionViewSet, "exception")
+router.register("retention-rules", RetentionRuleViewSet, "retention-rule")
+router.register("legal-holds", LegalHoldViewSet, "legal-hold")
+router.register("purges", PurgeViewSet, "purge")
 
 api_v1: list[URLPattern | URLResolver] = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),

@@ -1,12 +1,13 @@
 """The admin site: Quell's name on it, its own order of pages, and a first page that says what waits for people."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, reverse
 from django.utils.functional import Promise, SimpleLazyObject
@@ -25,6 +26,15 @@ class Card:
     hint: Promise
     tone: str = "neutral"
     query: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A part of the first page that is more than one number: a title over a template, shown with its own context."""
+
+    title: Promise
+    template: str
+    context: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +66,20 @@ class PortalSite(AdminSite):
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show what waits for people in the tenants this person sees."""
-        return super().index(request, {"cards": list(self.cards(request)), **(extra_context or {})})
+        parts = {"cards": list(self.cards(request)), "panels": list(self.panels(request))}
+        return super().index(request, {**parts, **(extra_context or {})})
 
     def cards(self, request: HttpRequest) -> Iterable[Card]:
         """Ask every page that has something to count; pages the person may not open count nothing."""
         for pages in sorted(self._registry.values(), key=_place):
             if hasattr(pages, "cards") and pages.has_module_permission(request):
                 yield from pages.cards(request)
+
+    def panels(self, request: HttpRequest) -> Iterable[Panel]:
+        """Ask every page that has a part of its own on the first one; pages the person may not open have none."""
+        for pages in sorted(self._registry.values(), key=_place):
+            if hasattr(pages, "panels") and pages.has_module_permission(request):
+                yield from pages.panels(request)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Order pages by how often people need them, not by the alphabet."""
@@ -78,10 +95,20 @@ class PortalSite(AdminSite):
         return [url for url in super().get_urls() if getattr(url, "name", None) not in left_out]
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Mark what the site wraps as guarded, for the check that every route is (`portal.api.default_deny`)."""
+        """Mark what the site wraps as guarded, for the check that every route is (`portal.api.default_deny`).
+
+        No text in PostgreSQL holds NUL, so an address that does names nothing: Http404, wherever it is looked for.
+        """
         guarded = super().admin_view(view, cacheable)
-        guarded.is_guarded = True
-        return guarded
+
+        @wraps(guarded)
+        def checked(request: HttpRequest, *args: Any, **options: Any) -> Any:
+            if "\x00" in unquote(request.get_full_path()):
+                raise Http404
+            return guarded(request, *args, **options)
+
+        checked.is_guarded = True  # type: ignore[attr-defined]  # a mark, read by name
+        return checked
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Lead to the one door there is."""

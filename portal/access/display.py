@@ -1,9 +1,10 @@
 """How values look on every page: times with their zone, states as badges that also say it in words, links."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.urls import reverse
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince, timeuntil
@@ -11,6 +12,11 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
 NOTHING = "–"
+
+
+def grouped(count: int) -> str:
+    """Return a number as people read long ones: 12,000."""
+    return str(number_format(count, force_grouping=True))
 
 
 def show_time(moment: datetime | None) -> str:
@@ -29,7 +35,9 @@ def show_age(moment: datetime | None) -> str:
     """Return a time with how long ago it was, or how long until it comes."""
     if moment is None:
         return NOTHING
-    if moment <= now():
+    if abs(moment - now()) < timedelta(minutes=1):
+        distance = _("just now") if moment <= now() else _("in less than a minute")
+    elif moment <= now():
         distance = _("%(time)s ago") % {"time": timesince(moment, depth=1)}
     else:
         distance = _("in %(time)s") % {"time": timeuntil(moment, depth=1)}

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from investigations.grouping import Rule, RuleOperator, RuleProperty
 from investigations.states import AutomationLevel
@@ -44,6 +44,8 @@ class Company:
             "osPlatform": plan.os_platform,
             "rbacGroupName": plan.name,
             "machineTags": [plan.tag] if plan.tag else [],
+            "isAadJoined": True,
+            "aadDeviceId": str(uuid5(self.entra_tenant_id, name)),
             "lastIpAddress": f"10.20.{len(plan.prefix)}.{number + 10}",
         }
 

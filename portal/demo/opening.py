@@ -26,6 +26,7 @@ from portal.demo.scenery import (
     url_evidence,
     user_evidence,
 )
+from portal.demo.weaknesses import weaknesses_of
 
 Json = dict[str, Any]
 
@@ -34,7 +35,7 @@ SHARED_TOOL: Final = "rclone, renamed"
 
 
 def opening_scene(company: Company) -> Json:
-    """Return what the simulator is told about a company when the demo starts: machines, mails and a day of alerts."""
+    """Return what the simulator is told of a company when the demo starts: machines, mails, alerts and weaknesses."""
     phish = [message_id(f"{company.slug}-invoice-{number}") for number in (1, 2)]
     mailboxes = [f"reception@{company.domain}", f"accounts@{company.domain}"]
     mails = [email(*pair, PHISHING_SUBJECT) for pair in zip(phish, mailboxes, strict=True)]
@@ -45,6 +46,7 @@ def opening_scene(company: Company) -> Json:
         "alerts": alerts,
         "mailboxes": [forwarding_mailbox(mailboxes[0])],
         "withheld_roles": ["ThreatHunting.Read.All"] if company is KANDA else [],
+        **weaknesses_of(company),
     }
 
 

@@ -84,6 +84,9 @@ class Premises:
             "MICROSOFT_CLIENT_ID": "quell-demo",
             "MICROSOFT_CLIENT_SECRET": "demo-secret",
             "MICROSOFT_CA_FILE": str(self.ca_file),
+            "KNOWN_EXPLOITED_URL": f"{self.simulator_url}/_simulator/kev.json",
+            # Whoever posts to the simulator's inbox trusts it as one trusts a public server.
+            "SSL_CERT_FILE": str(self.ca_file),
             "BEAT_SCHEDULE_FILE": str(self.folder / "beat-schedule"),
             "AUDIT_SEAL_FILE": str(self._seal_file),
             "LOG_LEVEL": "WARNING",

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from allauth.mfa.models import Authenticator
@@ -17,9 +18,11 @@ from portal.access.actors import Actor, actor_for
 from portal.access.models import ProviderMembership, Reach, TenantMembership, User
 from portal.access.roles import CAPABILITIES, NEEDS_SECOND_FACTOR, Role
 from portal.access.sign_in.sealing import encrypt
-from portal.demo.companies import COMPANIES, LUMIERE, Company
+from portal.demo.companies import COMPANIES, LUMIERE, NORDFJELL, Company
 from portal.tenancy.models import Tenant
 from portal.tenancy.scope import acting_for
+from remediation.vulnerabilities.intune.switching import create_intune_connection
+from remediation.vulnerabilities.models import IntuneConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ def seed(simulator_url: str) -> None:
         with acting_for(company.tenant_id):
             _make_groups(company, admin)
             _connect(company, simulator_url)
+            _connect_intune(company)
 
 
 def _make_tenant(company: Company) -> None:
@@ -116,3 +120,13 @@ def _connect(company: Company, simulator_url: str) -> None:
     Connection.objects.update_or_create(
         tenant_id=company.tenant_id, kind="microsoft", defaults={**addresses, "next_sync_at": None}
     )
+
+
+def _connect_intune(company: Company) -> None:
+    """Give the company its Intune switch: on at Nordfjell, where tasks may be moved from here too, off elsewhere."""
+    if IntuneConnection.objects.filter(tenant_id=company.tenant_id).exists():
+        return
+    petra = actor_for(User.objects.get(email=PROVIDER_ADMIN.email), by_key=False, second_factor_at=datetime.now(UTC))
+    is_on = company is NORDFJELL
+    fresh = IntuneConnection(tenant_id=company.tenant_id, is_on=is_on, may_update_tasks=is_on)
+    create_intune_connection(fresh, actor=petra)

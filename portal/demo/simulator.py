@@ -70,7 +70,66 @@ class Simulator:
         emails: list[Json] = self.tenant(company)["emails"]
         return next(row for row in emails if row["networkMessageId"] == message_id)
 
+    def fix(self, company: Company, recommendation_id: str, **which: object) -> list[str]:
+        """Let devices be exposed no longer: `count` of them, or those of `machines`; return their ids."""
+        return self._change(company, "fix", recommendation_id, which)
+
+    def expose(self, company: Company, recommendation_id: str, **which: object) -> list[str]:
+        """Let devices be exposed: `count` more of them, or those of `machines`; return their ids."""
+        return self._change(company, "expose", recommendation_id, which)
+
+    def generated_recommendation(self, company: Company) -> str:
+        """Return the id of a recommendation that was generated: the one with the most exposed devices."""
+        counts: dict[str, int] = self.tenant(company)["recommendations"]
+        return max(counts, key=counts.__getitem__)
+
+    def task(self, company: Company, task_id: str) -> Json:
+        """Return a security task as Intune has it, with its devices."""
+        task: Json = self._web.get(_task(company, task_id)).raise_for_status().json()
+        return task
+
+    def move_task(self, company: Company, task_id: str, status: str, note: str = "") -> None:
+        """Be the IT admin who accepts ("active"), rejects or completes a security task."""
+        self._web.post(_task(company, task_id), json={"status": status, "note": note}).raise_for_status()
+
+    def delete_task(self, company: Company, task_id: str) -> None:
+        """Be the IT admin who deletes a security task."""
+        self._web.delete(_task(company, task_id)).raise_for_status()
+
+    def change_known_exploited(self, changes: Json) -> None:
+        """Replace the list of known exploited vulnerabilities or break it; {} brings back what it began with."""
+        self._web.put("/kev", json=changes).raise_for_status()
+
+    def inbox_url(self, name: str) -> str:
+        """Return the address that somebody's messages can be posted to."""
+        return f"{self._web.base_url}inbox/{name}"
+
+    def inbox(self, name: str) -> list[Json]:
+        """Return what came to an inbox, oldest first, each with its headers, text, body and how it was answered."""
+        messages: list[Json] = self._web.get(f"/inbox/{name}").raise_for_status().json()["messages"]
+        return messages
+
+    def fail_inbox(self, name: str, **trouble: object) -> None:
+        """Let an inbox answer the next `times` messages with `status`, after so many `seconds`."""
+        self._web.put(f"/inbox/{name}", json=trouble).raise_for_status()
+
+    def device_changes(self, company: Company) -> list[Json]:
+        """Return every request it received that would change a company's device, accepted or not."""
+        answer = self._web.get("/log", params={"tenant": str(company.entra_tenant_id)}).raise_for_status()
+        entries: list[Json] = answer.json()["entries"]
+        return [entry for entry in entries if "/machines/" in entry["path"].lower()]
+
+    def _change(self, company: Company, verb: str, recommendation_id: str, which: Mapping[str, object]) -> list[str]:
+        path = f"/tenants/{company.entra_tenant_id}/{verb}"
+        answer = self._web.post(path, json={"recommendation": recommendation_id, **which}).raise_for_status()
+        [changed] = answer.json().values()
+        return [str(machine) for machine in changed]
+
     def tenant(self, company: Company) -> Json:
         """Return all that is true in a company's tenant."""
         tenant: Json = self._web.get(f"/tenants/{company.entra_tenant_id}").raise_for_status().json()
         return tenant
+
+
+def _task(company: Company, task_id: str) -> str:
+    return f"/tenants/{company.entra_tenant_id}/tasks/{task_id}"

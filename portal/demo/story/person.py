@@ -55,6 +55,12 @@ class Person:
         expect(answer.is_success, f"{self.name} can post to {path} (HTTP {answer.status_code}: {answer.text[:200]})")
         return answer.json()
 
+    def change(self, path: str, body: object) -> Any:
+        """PATCH a path of the API and return its JSON. Raises Broken unless it is answered with 2xx."""
+        answer = self._web.patch(f"{API}{path}", json=body, headers={"X-CSRFToken": self._token()})
+        expect(answer.is_success, f"{self.name} can change {path} (HTTP {answer.status_code}: {answer.text[:200]})")
+        return answer.json()
+
     def decide(self, verb: str, action: dict[str, Any], reason: str) -> dict[str, Any]:
         """Approve, reject or undo an action, and return it or what undoes it. Raises Broken when refused."""
         answer: dict[str, Any] = self.do(f"/actions/{action['id']}/{verb}/", {"reason": reason})

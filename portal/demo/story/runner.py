@@ -20,8 +20,19 @@ from portal.demo.companies import COMPANIES, KANDA, NORDFJELL, Company
 from portal.demo.processes import Fleet, Premises, answers, free_port, wait_until
 from portal.demo.seeding import SIGN_INS, seed
 from portal.demo.simulator import Simulator
-from portal.demo.story import customers, decisions, faults, levels, routes, searching
+from portal.demo.story import (
+    customers,
+    decisions,
+    excepting,
+    faults,
+    levels,
+    remediation,
+    routes,
+    searching,
+    tickets,
+)
 from portal.demo.story.person import Person
+from portal.demo.story.remediation import MACHINES_OF_EACH_GROUP
 from portal.demo.story.stage import Stage
 from portal.embedded.servers import FOLDER, join_postgres
 
@@ -34,9 +45,10 @@ TIMING: Final = {
     "ACTION_POLL_SECONDS": "0.5",
     "SWEEP_SECONDS": "0.5",
     "SYNC_SECONDS": "2",
+    "VULNERABILITY_SYNC_SECONDS": "2",
+    "INTUNE_SYNC_SECONDS": "2",
+    "RETENTION_SECONDS": "2",
 }
-MACHINES_OF_EACH_GROUP: Final = 24
-
 Line = Callable[[Stage], str]
 
 TOGETHER: Final[Sequence[Line]] = (
@@ -66,10 +78,19 @@ TOGETHER: Final[Sequence[Line]] = (
     customers.correction_puts_right,
     customers.storm_holds_up_nobody_else,
     customers.check_names_what_is_missing,
+    tickets.off_hides_on_shows,
+    tickets.rejection_shows_the_note,
+    remediation.request_changes_no_device,
+    remediation.fixed_devices_complete_it,
+    remediation.person_completes_it,
+    remediation.attention_has_no_due_date,
+    remediation.old_activity_leaves_with_a_receipt,
+    excepting.exception_hides_and_returns,
+    excepting.it_admins_are_told_once,
 )
 """Lines that stand on nothing of each other's; they are played at the same time."""
 
-ALONE: Final[Sequence[Line]] = (faults.killed_worker_changes_nothing,)
+ALONE: Final[Sequence[Line]] = (faults.killed_worker_changes_nothing, tickets.ten_thousand_of_twelve)
 """Lines that would disturb others; they are played afterwards, one by one."""
 
 

@@ -163,13 +163,20 @@ class Stage:
 
         self.wait_for(has_come, f"the investigation becomes {state}")
 
-    def wait_for(self, look: Callable[[], Found | None], promise: str, *, pause: float = 0.25) -> Found:
-        """Return what a look finds as soon as it is something. Raises Broken when it takes too long.
+    def wait_for(
+        self,
+        look: Callable[[], Found | None],
+        promise: str,
+        *,
+        pause: float = 0.25,
+        within: float = PATIENCE_SECONDS,
+    ) -> Found:
+        """Return what a look finds as soon as it is something. Raises Broken when it takes longer than `within`.
 
         `pause` is how many seconds there are between looks.
         """
-        ends_at = time.monotonic() + PATIENCE_SECONDS
+        ends_at = time.monotonic() + within
         while not (found := look()):
-            expect(time.monotonic() < ends_at, f"{promise} within {PATIENCE_SECONDS:.0f} seconds")
+            expect(time.monotonic() < ends_at, f"{promise} within {within:.0f} seconds")
             time.sleep(pause)
         return found

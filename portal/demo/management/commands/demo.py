@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from honcho.manager import Manager
 
+from portal.demo.channels import connect_channels
 from portal.demo.companies import COMPANIES
 from portal.demo.first_requests import ask_for_first_things
 from portal.demo.hunting_ground import hunting_ground
@@ -30,6 +31,9 @@ TIMING: Final = {
     "SWEEP_SECONDS": "1",
     "SEAL_SECONDS": "5",
     "SYNC_SECONDS": "10",
+    "VULNERABILITY_SYNC_SECONDS": "15",
+    "INTUNE_SYNC_SECONDS": "15",
+    "KNOWN_EXPLOITED_SECONDS": "20",
 }
 STOPPED_BY_A_PERSON: Final = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 
@@ -56,6 +60,7 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         seed(premises.simulator_url)
         ask_for_first_things()
+        connect_channels(premises.simulator_url)
         connection.close()
         manager = Manager()
         environment = premises.environment()

@@ -12,15 +12,25 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import TextChoices
 from django.utils.translation import override
 
 from connectors.clouds import ADDRESSES, PLACES, Cloud, reason_against
-from connectors.microsoft.permissions import PERMISSIONS
+from connectors.microsoft.permissions import PERMISSIONS, WITH_INTUNE
+from connectors.outbound.states import Event
 from investigations.states import AutomationLevel
 from portal.access.roles import CAPABILITIES, KEYS_MAY, Capability, Role
 from remediation.actions.decision import decision_table
 from remediation.actions.states import MOVES, State
 from remediation.catalogue import CATALOGUE, REQUESTABLE, ActionType, Parameter
+from remediation.retention.kinds import KINDS
+from remediation.vulnerabilities.states import (
+    EXCEPTION_MOVES,
+    ExceptionState,
+    Justification,
+    RemediationOption,
+    TaskStatus,
+)
 
 DOCS: Final = settings.ROOT / "docs"
 MARKED: Final = re.compile(r"<!-- generated: (?P<name>[a-z ]+) -->\n.*?<!-- end generated -->", re.DOTALL)
@@ -47,8 +57,15 @@ MEANINGS: Final[Mapping[str, str]] = {
     "ACTION_DEADLINE_SECONDS": "how long one call to Microsoft may take",
     "ACTION_POLL_SECONDS": "how soon Microsoft is first asked what became of an action",
     "HUNTING_DEADLINE_SECONDS": "how long one hunting query may take; Microsoft ends one after 3 minutes",
+    "OUTBOUND_DEADLINE_SECONDS": "how long a Slack, Teams or webhook receiver may take to answer",
     "SWEEP_SECONDS": "how often beat looks for work that is due",
     "SYNC_SECONDS": "how often each tenant's devices and alerts are read",
+    "VULNERABILITY_SYNC_SECONDS": "how often each tenant's recommendations and their devices are read",
+    "INTUNE_SYNC_SECONDS": "how often the security tasks of a tenant with Intune on are read",
+    "KNOWN_EXPLOITED_SECONDS": "how often the list of what is known to be exploited is asked for",
+    "KNOWN_EXPLOITED_URL": "CISA's list of what is known to be exploited, JSON or CSV; empty: it is not read",
+    "RETENTION_SECONDS": "how often each tenant is looked through for what is past its time",
+    "ACTION_RETENTION_DAYS": "how long ended actions are kept unless a tenant's rule says otherwise: 180 to 3650 days",
     "BREAK_GLASS_SECONDS": "how long a break-glass use lasts",
     "EMAIL_HOST": "the mail server for alarms; without it they are not sent, and the workers' log says so",
     "EMAIL_PORT": "its port",
@@ -57,6 +74,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "EMAIL_HOST_PASSWORD": "its password",
     "EMAIL_FROM": "whom alarms come from",
     "AUDIT_SEAL_FILE": "must be set: where history's signed seals are appended, outside the database",
+    "RETENTION_RECEIPTS_FILE": "where receipts of purged rows are appended, outside the database; beside the seals",
     "AUDIT_SEALING_KEY_FILE": "must be set: the key that signs them; read by the workers alone",
     "SEAL_SECONDS": "how often history is sealed",
     "BEAT_SCHEDULE_FILE": "where beat keeps its own notes; a folder it may write to",
@@ -221,7 +239,7 @@ def _default(given: ast.expr) -> str:
 
 def _permissions() -> Iterator[Sequence[str]]:
     yield "API", "Permission", "Needed for"
-    for permission in PERMISSIONS:
+    for permission in (*PERMISSIONS, *WITH_INTUNE):
         uses = [*permission.readings, *(f"`{name}`" for name in CATALOGUE if name in permission.action_types)]
         yield permission.api, f"`{permission.name}`", ", ".join(uses)
 
@@ -234,6 +252,31 @@ def _clouds() -> Iterator[Sequence[str]]:
         yield str(cloud.label), *addresses, ", ".join(refused)
 
 
+def _retention() -> Iterator[Sequence[str]]:
+    yield "Kind", "In the API", "Days", "Shortest", "Longest"
+    for kind in KINDS.values():
+        yield str(kind.label), f"`{kind.name}`", str(kind.days), str(kind.shortest), str(kind.longest)
+
+
+def _exceptions() -> Iterator[Sequence[str]]:
+    yield "State", "In the API", "Can become"
+    for state in ExceptionState:
+        after = [str(later.label) for later in ExceptionState if later in EXCEPTION_MOVES.get(state, frozenset())]
+        yield str(state.label), f"`{state.value}`", ", ".join(after) or "nothing: it has ended"
+
+
+def _words() -> Iterator[Sequence[str]]:
+    yield "Word", "In the API", "Of"
+    kinds: Mapping[str, type[TextChoices]] = {
+        "remediation types": RemediationOption,
+        "ticket statuses": TaskStatus,
+        "justifications": Justification,
+        "events of a channel": Event,
+    }
+    for name, words in kinds.items():
+        yield from ((str(word.label), f"`{word.value}`", name) for word in words)
+
+
 TABLES: Final[Mapping[str, Callable[[], Iterator[Sequence[str]]]]] = {
     "actions": _actions,
     "roles": _roles,
@@ -242,5 +285,8 @@ TABLES: Final[Mapping[str, Callable[[], Iterator[Sequence[str]]]]] = {
     "settings": _settings,
     "permissions": _permissions,
     "clouds": _clouds,
+    "retention": _retention,
+    "exceptions": _exceptions,
+    "words": _words,
 }
 """Every generated table, by the name in its marker."""

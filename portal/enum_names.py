@@ -1,0 +1,40 @@
+"""What each enumeration is called in the OpenAPI schema, where its own name would not do, by dotted name."""
+
+from collections.abc import Mapping
+from typing import Final
+
+ENUM_NAMES: Final[Mapping[str, str]] = {
+    "ActionState": "remediation.actions.states.State",
+    "ActionTypeName": "remediation.catalogue.CHOICES",
+    "ActivityState": "remediation.vulnerabilities.states.ActivityState",
+    "ChannelEvent": "connectors.outbound.states.Event",
+    "ChannelKind": "connectors.outbound.states.ChannelKind",
+    "DecisionResult": "remediation.actions.bulk.Result",
+    "DeliveryEvent": "connectors.outbound.states.DELIVERY_EVENTS",
+    "DeliveryState": "connectors.outbound.states.DeliveryState",
+    "EvidenceKind": "investigations.states.EvidenceKind",
+    "EvidenceOutcome": "investigations.states.EvidenceOutcome",
+    "ExceptionKind": "remediation.vulnerabilities.states.ExceptionKind",
+    "ExceptionState": "remediation.vulnerabilities.states.ExceptionState",
+    "GuardedChangeKind": "remediation.safeguards.api.changes.KIND_CHOICES",
+    "GuardedChangeState": "remediation.safeguards.models.GuardedChange.State",
+    "HuntSource": "remediation.hunting.states.HuntSource",
+    "HuntState": "remediation.hunting.states.HuntState",
+    "IntuneHealth": "remediation.vulnerabilities.states.IntuneHealth",
+    "InvestigationState": "investigations.states.InvestigationState",
+    "Justification": "remediation.vulnerabilities.states.Justification",
+    "JustificationToday": "remediation.vulnerabilities.api.exceptions.JUSTIFICATION_CHOICES",
+    "Mitigation": "remediation.vulnerabilities.states.Mitigation",
+    "Origin": "remediation.vulnerabilities.states.Origin",
+    "PartResult": "remediation.actions.taking_back.Result",
+    "RecommendationStatus": "remediation.vulnerabilities.states.RecommendationStatus",
+    "RemediationOption": "remediation.vulnerabilities.states.RemediationOption",
+    "RemediationPriority": "remediation.vulnerabilities.states.Priority",
+    "RetentionKind": "remediation.retention.kinds.KIND_CHOICES",
+    "Role": "portal.access.roles.Role",
+    "Route": "remediation.safeguards.api.freezes.CONNECTORS",
+    "SourceEnum": "remediation.actions.states.Source",
+    "TaskKind": "remediation.vulnerabilities.states.TaskKind",
+    "TaskStatus": "remediation.vulnerabilities.states.TaskStatus",
+    "TenantRole": "portal.api.resources.memberships.TENANT_ROLES",
+}
