@@ -47,6 +47,10 @@ bench: $(STAMP)
 	@$(BIN)/python -m benchmarks.audit
 	@$(BIN)/python -m benchmarks.isolation
 	@$(BIN)/python -m benchmarks.groups
+	@$(BIN)/python -m benchmarks.purge
+	@$(BIN)/python -m benchmarks.vulnerability_sync
+	@$(BIN)/python -m benchmarks.campaign
+	@$(BIN)/python -m benchmarks.csv_export
 
 format: $(STAMP)
 	@$(BIN)/ruff check --fix .
