@@ -18,6 +18,7 @@ from portal.tenancy.scope import acting_for
 from remediation.actions.models import RemediationAction
 from remediation.actions.proposing import Proposal, propose
 from remediation.actions.states import Source
+from remediation.vulnerabilities.models import Exposure, IntuneConnection, Recommendation
 
 
 def make_group(tenant: Tenant, name: str = "Servers", **fields: Any) -> DeviceGroup:
@@ -118,3 +119,30 @@ def make_key(tenant: Tenant, role: Role) -> str:
         TenantMembership.objects.create(tenant=tenant, user=account, role=role)
     _key, text = issue_key(account, name="robot", lifetime=timedelta(days=30))
     return text
+
+
+def make_recommendation(tenant: Tenant, *devices: Device, **fields: Any) -> Recommendation:
+    """Create a recommendation, to update 7-zip unless told otherwise, that these devices were read to be exposed to."""
+    values = {
+        "recommendation_id": "va-_-7-zip-_-7-zip",
+        "name": "Update 7-zip",
+        "product_name": "7-zip",
+        "vendor": "7-zip",
+        "related_component": "7-zip",
+        "category": "Application",
+        "remediation_type": "Update",
+        "raw": {},
+        "exposed_count": len(devices),
+        "exposed_after_exceptions": len(devices),
+        "exposures_read_at": timezone.now() - timedelta(hours=1),
+    }
+    with acting_for(tenant.id):
+        made = Recommendation.objects.create(tenant=tenant, **(values | fields))
+        Exposure.objects.bulk_create(Exposure(tenant=tenant, recommendation=made, device=device) for device in devices)
+    return made
+
+
+def connect_intune(tenant: Tenant, **fields: Any) -> IntuneConnection:
+    """Turn the tenant's Intune connection on."""
+    with acting_for(tenant.id):
+        return IntuneConnection.objects.create(tenant=tenant, **({"is_on": True} | fields))

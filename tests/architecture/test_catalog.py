@@ -26,7 +26,13 @@ TENANT = {
     "investigations_evidence",
     "investigations_investigation",
     "investigations_investigationdevice",
+    "retention_legalhold",
+    "retention_purge",
+    "retention_purgeturn",
+    "retention_retentionrule",
     "secrets_tenantdatakey",
+    "outbound_channel",
+    "outbound_delivery",
     "safeguards_approvalrule",
     "safeguards_breakglass",
     "safeguards_freeze",
@@ -35,13 +41,26 @@ TENANT = {
     "safeguards_hourlyuse",
     "safeguards_protecteddevice",
     "sign_in_identityprovider",
+    "vulnerabilities_activitydevice",
+    "vulnerabilities_burndownday",
+    "vulnerabilities_excepteddevice",
+    "vulnerabilities_exception",
+    "vulnerabilities_exposure",
+    "vulnerabilities_exposureday",
+    "vulnerabilities_intuneconnection",
+    "vulnerabilities_manageddevice",
+    "vulnerabilities_recommendation",
+    "vulnerabilities_remediationactivity",
+    "vulnerabilities_securitytask",
+    "vulnerabilities_securitytaskdevice",
+    "vulnerabilities_vulnerabilitysync",
 }
 """Customer data: a tenant on every row, held by both walls."""
 
 OWN_ID = {"tenancy_tenant"}
 """The tenants themselves, held by their own id."""
 
-GLOBAL: set[str] = set()
+GLOBAL = {"vulnerabilities_knownexploitedfeed", "vulnerabilities_knownexploitedvulnerability"}
 """Facts that are the same for everybody."""
 
 SYSTEM = {
@@ -75,8 +94,12 @@ LOOK_UPS = {
     "tenant_by_slug": "the command line names a tenant by its short name",
     "provider_freezes": "what is frozen for all tenants, told to everybody it holds",
     "tenants_with_due_safeguards": "whose changes waited too long, alarms not gone out, counts grown old",
+    "tenants_with_due_deliveries": "whose notifications are to be tried",
     "tenants_with_due_hunts": "whose hunts are to run, whose evidence waits for recipients, whose hunts grew old",
     "tenants_with_data_keys": "whose data keys rotate_keys goes through",
+    "tenants_with_due_vulnerability_work": "whose recommendations, tickets, due dates and exceptions are to be seen to",
+    "tenants_with_recommendations": "whose recommendations are marked when the list of what is exploited changes",
+    "tenants_with_due_purges": "whose old rows are to be looked for",
     "tenants_with_due_work": "whose bells the sweep has to ring",
 }
 

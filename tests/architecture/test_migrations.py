@@ -10,15 +10,19 @@ import pytest
 from psycopg import sql
 
 from portal.embedded.servers import join_broker, join_postgres
+from tests.conftest import template_name
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.process
-def test_migrations_go_back_to_nothing_and_forth_again() -> None:
+def test_migrations_go_back_to_nothing_and_forth_again(django_db_setup: None) -> None:
     server = join_postgres()
     name = f"test_reverse_{os.getpid()}"
-    server.create_database(name)
+    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as admin:
+        copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER portal_owner")
+        admin.execute(copy.format(sql.Identifier(name), sql.Identifier(template_name())))
+        admin.execute(sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(sql.Identifier(name)))
     environment = {
         **os.environ,
         "DATABASE_URL": server.url("portal_app", name),
@@ -39,7 +43,6 @@ def test_migrations_go_back_to_nothing_and_forth_again() -> None:
             ]
 
     try:
-        migrate()
         built = walls()
         migrate("tenancy", "zero")
         assert walls() == []

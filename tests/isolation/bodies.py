@@ -5,11 +5,12 @@ from typing import Any
 
 from drf_spectacular.generators import SchemaGenerator
 
-from investigations.models import Alert, Device, Evidence
+from investigations.models import Alert, Device, DeviceGroup, Evidence, Investigation
 from portal.access.models import ServiceAccount
 from portal.tenancy.models import Tenant, TenantGroup
 from remediation.actions.models import RemediationAction
 from remediation.safeguards.models import Freeze
+from remediation.vulnerabilities.models import Recommendation, RemediationActivity
 from tests.isolation.routes import REASON
 from tests.isolation.world import OURS_AT_MICROSOFT, Model
 
@@ -30,6 +31,8 @@ CORRECTION = {
     "classification": "falsePositive",
     "determination": "notMalicious",
 }
+
+EXCEPTION = {"justification": "risk_accepted", "context": "Because the matrix asks.", "days": 30}
 
 BODIES: list[tuple[str, str, Mapping[str, Any]]] = [
     (
@@ -69,6 +72,11 @@ BODIES: list[tuple[str, str, Mapping[str, Any]]] = [
         "/api/v1/device-groups/",
         {"tenant": Tenant, "name": "Matrix", "rank": 1, "automation_level": "full", "rules": []},
     ),
+    ("POST", "/api/v1/exceptions/", {**EXCEPTION, "tenant": Tenant, "cve_id": "CVE-2024-11477", "is_global": True}),
+    ("POST", "/api/v1/exceptions/", {**EXCEPTION, "recommendation": Recommendation, "groups": [DeviceGroup]}),
+    ("POST", "/api/v1/exceptions/preview/", {"tenant": Tenant, "cve_id": "CVE-2024-11477", "is_global": True}),
+    ("POST", "/api/v1/exceptions/preview/", {"recommendation": Recommendation, "groups": [DeviceGroup]}),
+    ("POST", "/api/v1/exceptions/{id}/cancel/", {**REASON, "group": DeviceGroup}),
     ("POST", "/api/v1/freezes/", {**REASON, "tenant": Tenant}),
     ("POST", "/api/v1/guarded-changes/", {**CHANGE, "kind": "lift_freeze", "details": {"freeze": Freeze}}),
     ("POST", "/api/v1/guarded-changes/", {**CHANGE, "kind": "unprotect_device", "details": {"device": Device}}),
@@ -79,14 +87,45 @@ BODIES: list[tuple[str, str, Mapping[str, Any]]] = [
     ),
     ("POST", "/api/v1/hunts/", {"tenants": [Tenant], "query": "EmailEvents"}),
     ("POST", "/api/v1/mail-searches/", {"tenants": [Tenant], "sender": "bad.example"}),
+    ("POST", "/api/v1/intune-connections/", {"tenant": Tenant}),
     ("POST", "/api/v1/investigations/", {**REASON, "device": Device}),
+    ("POST", "/api/v1/legal-holds/", {**REASON, "tenant": Tenant}),
+    ("POST", "/api/v1/legal-holds/", {**REASON, "activity": RemediationActivity}),
+    ("POST", "/api/v1/legal-holds/", {**REASON, "action": RemediationAction}),
+    ("POST", "/api/v1/legal-holds/", {**REASON, "investigation": Investigation}),
     ("POST", "/api/v1/members/", {"tenant": Tenant, "email": "new@acme.example", "role": "reader"}),
+    (
+        "POST",
+        "/api/v1/notification-channels/",
+        {"tenant": Tenant, "kind": "email", "name": "Matrix", "events": ["overdue"], "emails": ["it@acme.example"]},
+    ),
     ("POST", "/api/v1/protected-devices/", {**REASON, "device": Device}),
     (
         "POST",
         "/api/v1/provider-memberships/",
         {"group": TenantGroup, "email": "nobody@provider.example", "role": "reader", "reach": "group"},
     ),
+    (
+        "POST",
+        "/api/v1/remediation-activities/",
+        {
+            "recommendation": Recommendation,
+            "device_groups": [DeviceGroup],
+            "option": "attention_required",
+            "priority": "low",
+        },
+    ),
+    (
+        "POST",
+        "/api/v1/remediation-campaigns/",
+        {
+            "recommendation_id": "va-_-7-zip-_-7-zip",
+            "tenants": [Tenant],
+            "option": "attention_required",
+            "priority": "low",
+        },
+    ),
+    ("POST", "/api/v1/retention-rules/", {**REASON, "tenant": Tenant, "kind": "actions", "days": 500}),
     ("POST", "/api/v1/service-accounts/", {"tenant": Tenant, "name": "Matrix", "role": "reader"}),
     ("POST", "/api/v1/tenant-groups/", {"tenants": [Tenant], "name": "Matrix"}),
     ("POST", "/api/v1/tenant-groups/{id}/add-tenants/", {"tenants": [Tenant]}),

@@ -12,9 +12,11 @@ KEPT = {
     "action_type": "a word of the catalogue",
     "conflict_group": "a word of the catalogue",
     "connector": "a word of the catalogue",
+    "cve_id": "a public id, and tied to the kind of its row",
     "fingerprint": "a digest",
     "kind": "a word of a table in code",
     "parameters_sha256": "a digest that the claim compares",
+    "part_counts": "numbers by table",
 }
 """Text columns whose values code looks up or computes with; a canary there would break what is to be looked at."""
 
@@ -70,5 +72,6 @@ def _sung(value: Any, canary: str) -> Any:
 
 def holds_text(field: models.Field) -> bool:
     """Return whether a column holds free text that a canary can stand in for."""
-    is_text = isinstance(field, models.CharField | models.TextField | models.JSONField | ArrayField)
+    inner = field.base_field if isinstance(field, ArrayField) else field
+    is_text = isinstance(inner, models.CharField | models.TextField | models.JSONField)
     return is_text and not field.choices and field.name not in KEPT

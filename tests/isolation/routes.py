@@ -13,6 +13,7 @@ from allauth.socialaccount.models import SocialAccount
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from connectors.models import Connection
+from connectors.outbound.models import Channel, Delivery
 from investigations.models import Alert, Device, DeviceGroup, Evidence, Investigation
 from portal.access.models import ApiKey, ProviderMembership, ServiceAccount, TenantMembership, User
 from portal.access.sign_in.models import IdentityProvider
@@ -20,7 +21,18 @@ from portal.audit.models import AuditEvent
 from portal.tenancy.models import Tenant, TenantGroup
 from remediation.actions.models import HistoryAction, PendingAction, RemediationAction
 from remediation.hunting.models import Hunt, MailSearch
+from remediation.retention.models import LegalHold, Purge, RetentionRule
 from remediation.safeguards.models import ApprovalRule, BreakGlass, Freeze, GuardedChange, HourlyCap, ProtectedDevice
+from remediation.vulnerabilities.models import (
+    BurnDownDay,
+    IntuneConnection,
+    KnownExploitedVulnerability,
+    ManagedDevice,
+    Recommendation,
+    RecommendationException,
+    RemediationActivity,
+    SecurityTask,
+)
 from tests.isolation.world import Model
 
 
@@ -50,6 +62,10 @@ REASON = {"reason": "Because the matrix asks."}
 
 REVIEW = {"review": "We looked at what was done and why, and found it right."}
 
+REMEDIATION = "admin/vulnerabilities/remediationactivity/"
+
+REQUEST = {"option": "attention_required", "reach": "all", "priority": "low", "all_tenants": "on", "confirmed": "1"}
+
 ADMIN_PAGES: dict[str, Model] = {
     "access/apikey": ApiKey,
     "access/providermembership": ProviderMembership,
@@ -66,6 +82,11 @@ ADMIN_PAGES: dict[str, Model] = {
     "investigations/device": Device,
     "investigations/devicegroup": DeviceGroup,
     "investigations/investigation": Investigation,
+    "outbound/channel": Channel,
+    "outbound/delivery": Delivery,
+    "retention/legalhold": LegalHold,
+    "retention/purge": Purge,
+    "retention/retentionrule": RetentionRule,
     "safeguards/approvalrule": ApprovalRule,
     "safeguards/breakglass": BreakGlass,
     "safeguards/freeze": Freeze,
@@ -75,6 +96,12 @@ ADMIN_PAGES: dict[str, Model] = {
     "sign_in/identityprovider": IdentityProvider,
     "tenancy/tenant": Tenant,
     "tenancy/tenantgroup": TenantGroup,
+    "vulnerabilities/intuneconnection": IntuneConnection,
+    "vulnerabilities/manageddevice": ManagedDevice,
+    "vulnerabilities/securitytask": SecurityTask,
+    "vulnerabilities/recommendation": Recommendation,
+    "vulnerabilities/remediationactivity": RemediationActivity,
+    "vulnerabilities/recommendationexception": RecommendationException,
 }
 """Admin pages by app and model, each with Django's stock routes."""
 
@@ -88,6 +115,9 @@ ADMIN_VERBS = (
     "access/user/<path:object_id>/reactivate",
     "connectors/connection/<path:object_id>/ask-for-consent",
     "connectors/connection/<path:object_id>/check",
+    "outbound/channel/<path:object_id>/renew-signing-secret",
+    "outbound/channel/<path:object_id>/test",
+    "outbound/delivery/<path:object_id>/replay",
     "tenancy/tenant/<path:object_id>/deactivate",
     "tenancy/tenant/<path:object_id>/reactivate",
 )
@@ -101,24 +131,42 @@ ROWS: dict[str, Model] = {
     "audit-events": AuditEvent,
     "break-glass": BreakGlass,
     "connections": Connection,
+    "deliveries": Delivery,
     "device-groups": DeviceGroup,
     "devices": Device,
     "evidence": Evidence,
+    "exceptions": RecommendationException,
     "freezes": Freeze,
     "guarded-changes": GuardedChange,
     "hourly-limits": HourlyCap,
     "hunts": Hunt,
     "identity-providers": IdentityProvider,
+    "intune-connections": IntuneConnection,
     "investigations": Investigation,
+    "legal-holds": LegalHold,
+    "managed-devices": ManagedDevice,
     "members": TenantMembership,
+    "notification-channels": Channel,
     "protected-devices": ProtectedDevice,
     "provider-memberships": ProviderMembership,
+    "purges": Purge,
+    "recommendations": Recommendation,
+    "retention-rules": RetentionRule,
+    "security-tasks": SecurityTask,
+    "remediation-activities": RemediationActivity,
     "service-accounts": ServiceAccount,
     "tenant-groups": TenantGroup,
     "tenants": Tenant,
     "users": User,
 }
 """API resources with a list and a page for each row."""
+
+LISTS: dict[str, Model] = {
+    "burn-down": BurnDownDay,
+    "known-exploited": KnownExploitedVulnerability,
+    "remediation-campaigns": RemediationActivity,
+}
+"""API resources with a list whose rows are found by no id, or by another, and what they show."""
 
 VERBS: dict[str, Mapping[str, Any]] = {
     "actions/<uuid:pk>/approve": REASON,
@@ -135,11 +183,25 @@ VERBS: dict[str, Mapping[str, Any]] = {
     "connections/<uuid:pk>/check": {},
     "connections/<uuid:pk>/set-client-certificate": {"client_certificate": "not-a-certificate"},
     "connections/<uuid:pk>/set-client-secret": {"client_secret": "not-a-secret"},
+    "deliveries/<uuid:pk>/replay": {},
+    "exceptions/<uuid:pk>/approve": REASON,
+    "exceptions/<uuid:pk>/cancel": REASON,
+    "exceptions/<uuid:pk>/reject": REASON,
     "guarded-changes/<uuid:pk>/confirm": REASON,
     "guarded-changes/<uuid:pk>/reject": REASON,
     "guarded-changes/<uuid:pk>/withdraw": REASON,
     "hunts/<uuid:pk>/actions": {**REASON, "type": "run_antivirus_scan", "rows": [0]},
     "investigations/<uuid:pk>/stop": REASON,
+    "legal-holds/<uuid:pk>/keep": REASON,
+    "legal-holds/<uuid:pk>/lift": REASON,
+    "notification-channels/<uuid:pk>/renew-signing-secret": {},
+    "notification-channels/<uuid:pk>/test": {},
+    "security-tasks/<uuid:pk>/accept": {"note": "Because."},
+    "security-tasks/<uuid:pk>/complete": {"note": "Because."},
+    "security-tasks/<uuid:pk>/reject": {"note": "Because."},
+    "security-tasks/<uuid:pk>/send-again": {},
+    "remediation-activities/<uuid:pk>/complete": {"note": "Because."},
+    "remediation-activities/<uuid:pk>/notes": {"notes": "New."},
     "service-accounts/<uuid:pk>/deactivate": {},
     "service-accounts/<uuid:pk>/reactivate": {},
     "tenant-groups/<uuid:pk>/add-tenants": {},
@@ -176,6 +238,8 @@ ACCOUNT_PAGES = (
     "reauthenticate/",
 )
 """Pages under accounts/ that name no row."""
+
+STOCK = ("", "add/", "<path:object_id>/history/", "<path:object_id>/delete/", "<path:object_id>/change/")
 
 OTHERS: dict[str, Place] = {
     "": Place(""),
@@ -230,6 +294,12 @@ OTHERS: dict[str, Place] = {
     "admin/safeguards/approvalrule/<uuid:tenant_id>/<slug:action_type>/ask/": Place(
         "admin/safeguards/approvalrule/{id}/isolate_device/ask/", Tenant, {**REASON, "approvers": 2}
     ),
+    "admin/retention/retentionrule/<uuid:tenant_id>/<slug:kind_name>/set/": Place(
+        "admin/retention/retentionrule/{id}/actions/set/", Tenant, {**REASON, "days": 500}
+    ),
+    "admin/retention/legalhold/<uuid:object_id>/<slug:verb_name>/decide/": Place(
+        "admin/retention/legalhold/{id}/ask/decide/", LegalHold, REASON
+    ),
     "admin/safeguards/breakglass/<uuid:object_id>/review/": Place(
         "admin/safeguards/breakglass/{id}/review/", BreakGlass, REVIEW
     ),
@@ -252,7 +322,59 @@ OTHERS: dict[str, Place] = {
         )
     },
     "admin/hunting/hunt/<uuid:object_id>/look-up/": Place("admin/hunting/hunt/{id}/look-up/", Hunt, {"any": "thing"}),
+    **{
+        f"{REMEDIATION}{tail}": Place(f"{REMEDIATION}{path}", kind, body)
+        for tail, path, kind, body in (
+            ("burn-down/", "burn-down/", None, {}),
+            ("csv/", "csv/", None, {}),
+            ("campaign/<uuid:campaign>/", "campaign/{id}/", RemediationActivity, {}),
+            ("request/<uuid:recommendation_id>/", "request/{id}/", Recommendation, REQUEST),
+            ("request-many/<uuid:recommendation_id>/", "request-many/{id}/", Recommendation, REQUEST),
+            ("<uuid:object_id>/complete/", "{id}/complete/", RemediationActivity, {"note": "Because."}),
+            ("<uuid:object_id>/notes/", "{id}/notes/", RemediationActivity, {"notes": "New."}),
+            ("<uuid:object_id>/csv/", "{id}/csv/", RemediationActivity, {}),
+        )
+    },
+    "admin/vulnerabilities/recommendationexception/csv/": Place("admin/vulnerabilities/recommendationexception/csv/"),
+    "admin/vulnerabilities/recommendationexception/<uuid:object_id>/<slug:verb_name>/decide/": Place(
+        "admin/vulnerabilities/recommendationexception/{id}/approve/decide/", RecommendationException, REASON
+    ),
+    "admin/vulnerabilities/securitytask/<uuid:object_id>/<slug:verb_name>/decide/": Place(
+        "admin/vulnerabilities/securitytask/{id}/accept/decide/", SecurityTask, {"note": "Because."}
+    ),
+    "admin/vulnerabilities/securitytask/<uuid:object_id>/send-again/": Place(
+        "admin/vulnerabilities/securitytask/{id}/send-again/", SecurityTask, {}
+    ),
+    "api/v1/security-tasks/<uuid:pk>/devices/": Place("api/v1/security-tasks/{id}/devices/", SecurityTask),
+    "api/v1/exceptions/<uuid:pk>/devices/": Place("api/v1/exceptions/{id}/devices/", RecommendationException),
+    **{
+        f"admin/vulnerabilities/knownexploitedvulnerability/{tail}": Place(
+            f"admin/vulnerabilities/knownexploitedvulnerability/{tail.replace('<path:object_id>', 'CVE-2021-44228')}"
+        )
+        for tail in (*STOCK, "<path:object_id>/")
+    },
+    "admin/vulnerabilities/recommendation/customers/": Place("admin/vulnerabilities/recommendation/customers/?cve=z"),
+    "api/v1/exceptions/export/": Place("api/v1/exceptions/export/"),
+    "api/v1/exceptions/preview/": Place("api/v1/exceptions/preview/"),
     "api/v1/mail-searches/": Place("api/v1/mail-searches/"),
+    "api/v1/purges/preview/": Place("api/v1/purges/preview/"),
+    "api/v1/known-exploited/": Place("api/v1/known-exploited/"),
+    "api/v1/known-exploited/feed/": Place("api/v1/known-exploited/feed/"),
+    "api/v1/recommendations/customers/": Place("api/v1/recommendations/customers/?product=zip"),
+    **{
+        f"api/v1/recommendations/<uuid:pk>/{part}/": Place(f"api/v1/recommendations/{{id}}/{part}/", Recommendation)
+        for part in ("devices", "history", "options")
+    },
+    "api/v1/burn-down/": Place("api/v1/burn-down/"),
+    "api/v1/remediation-activities/export/": Place("api/v1/remediation-activities/export/"),
+    **{
+        f"api/v1/remediation-activities/<uuid:pk>/{part}/": Place(
+            f"api/v1/remediation-activities/{{id}}/{part}/", RemediationActivity
+        )
+        for part in ("devices", "devices/export")
+    },
+    "api/v1/remediation-campaigns/": Place("api/v1/remediation-campaigns/"),
+    "api/v1/remediation-campaigns/<uuid:campaign>/": Place("api/v1/remediation-campaigns/{id}/", RemediationActivity),
     "api/v1/schema/": Place("api/v1/schema/"),
     "api/v1/me/": Place("api/v1/me/"),
     "api/v1/action-types/": Place("api/v1/action-types/"),
@@ -263,8 +385,6 @@ OTHERS: dict[str, Place] = {
     "api(/|)": Place("api/no/such/path/"),
 }
 """Everything else, by pattern."""
-
-STOCK = ("", "add/", "<path:object_id>/history/", "<path:object_id>/delete/", "<path:object_id>/change/")
 
 
 def places() -> dict[str, Place]:

@@ -1,18 +1,29 @@
 """What a tenant's own people do leaves nothing of their data outside their rows: in no mail, cache, message or log."""
 
 import logging
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import redis
 from django.conf import settings
 from django.core import mail
 
+from connectors.outbound.tasks import send
 from portal.access.tasks import send_invitations
 from portal.celery import app
 from remediation.actions.tasks import drain, settle, sweep, sync
+from remediation.retention.receipts import file_waiting
 from remediation.safeguards.tasks import alarm
 from remediation.safeguards.tasks import sweep as sweep_safeguards
+from remediation.vulnerabilities.tasks import (
+    end_exceptions,
+    read_intune,
+    read_recommendations,
+    send_tickets,
+    tell_due_dates,
+)
 from tests.isolation.asking import Asker, sign_in
 from tests.isolation.bodies import BODIES, filled
 from tests.isolation.canaries import LOOKS_LIKE
@@ -20,10 +31,15 @@ from tests.isolation.crawling import looks
 from tests.isolation.routes import ROWS, VERBS
 from tests.isolation.world import World
 
+VULNERABILITIES = (read_recommendations, read_intune, send_tickets, tell_due_dates, end_exceptions)
 
-def test_mail_cache_broker_and_log_hold_no_canary(standing: World, caplog: pytest.LogCaptureFixture):
+
+def test_mail_cache_broker_and_log_hold_no_canary(
+    standing: World, caplog: pytest.LogCaptureFixture, settings: Any, tmp_path: Path
+):
     """Committed for real, with the workers' tasks run after: what they would have sent and said is looked at too."""
-    world = standing
+    world, receipts = standing, tmp_path / "receipts.jsonl"
+    settings.RETENTION_RECEIPTS_FILE = str(receipts)
     caplog.set_level(logging.INFO)
     del mail.outbox[:]
     for user in [*world.theirs.people.values(), world.provider]:
@@ -39,14 +55,17 @@ def test_mail_cache_broker_and_log_hold_no_canary(standing: World, caplog: pytes
     assert str(world.theirs.tenant.pk) in "\n".join(held), "no bell was rung, so nothing was looked at"
     assert LOOKS_LIKE.findall("\n".join([*held, *_keys_and_values()])) == []
     assert world.canaries.found_in(caplog.text) == {}
+    in_receipts = world.canaries.found_in(receipts.read_text())
+    assert set(in_receipts.values()) == {"retention_purge.sha256"}, "digests belong there, and nothing else"
 
 
 def _run_tasks(tenant: str) -> None:
     send_invitations()
     alarm(tenant)
     sweep_safeguards()
-    for task in (sweep, drain, settle, sync):
+    for task in (sweep, drain, settle, sync, send, *VULNERABILITIES):
         task(*([] if task is sweep else [tenant]))
+    file_waiting(UUID(tenant))
 
 
 def _do_everything(world: World, asker: Asker) -> None:

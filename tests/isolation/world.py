@@ -18,7 +18,8 @@ from psycopg import sql
 from uuid_utils.compat import uuid7
 
 from connectors.models import Connection
-from investigations.models import DeviceGroupRule, InvestigationDevice
+from connectors.outbound.models import Channel, Delivery
+from investigations.models import Device, DeviceGroupRule, InvestigationDevice
 from portal.access.models import ApiKey, ProviderMembership, Reach, TenantMembership, User
 from portal.access.roles import Role
 from portal.audit.models import AuditEvent
@@ -31,6 +32,13 @@ from remediation.actions.models import RemediationAction
 from remediation.actions.states import State
 from remediation.hunting.models import Hunt
 from remediation.safeguards.models import GuardedChange
+from remediation.vulnerabilities.models import (
+    Exposure,
+    Recommendation,
+    RecommendationException,
+    RemediationActivity,
+    SecurityTask,
+)
 from tests import factories
 from tests.isolation.canaries import Canaries
 
@@ -114,6 +122,7 @@ def _furnish(slug: str, entra_tenant_id: UUID) -> Side:
             TenantMembership.objects.create(tenant=side.tenant, user=side.people[name], role=role)
     side.key = factories.make_key(side.tenant, Role.TENANT_ADMIN)
     _add_rows(side)
+    _add_vulnerabilities(side)
     with acting_for(side.tenant.id):
         _fill_gaps(side)
         side.rows.update({model: _ids(model) for model in tenant_models()})
@@ -142,6 +151,22 @@ def _add_rows(side: Side) -> None:
         DeviceGroupRule.objects.create(tenant=tenant, group=group, property="name", operator="equals", value="pc-1")
         InvestigationDevice.objects.create(tenant=tenant, investigation=case, device=device)
         Connection.objects.create(tenant=tenant)
+        channel = Channel.objects.create(
+            tenant=tenant, kind="email", name="IT", events=["overdue"], emails=[f"it@{tenant.slug}.example"]
+        )
+        Delivery.objects.create(
+            tenant=tenant,
+            channel=channel,
+            channel_name="IT",
+            kind="email",
+            event="overdue",
+            key="overdue",
+            subject="Overdue",
+            facts=[["Device", device.name]],
+            object_type="device",
+            object_id=device.pk,
+            state="delivered",
+        )
         hunt_id = uuid7()  # its batch has the same id, so that the page of a batch has one to name
         Hunt.objects.create(
             id=hunt_id,
@@ -160,6 +185,55 @@ def _add_rows(side: Side) -> None:
             kind="set_hourly_cap",
             details={"action_type": "isolate_device", "cap": 3},
             reason="Because.",
+            requested_by=side.people["admin"],
+        )
+
+
+def _add_vulnerabilities(side: Side) -> None:
+    """Add a recommendation with an activity that has a ticket, and an exception that waits for a second person."""
+    tenant = side.tenant
+    with acting_for(tenant.id):
+        device = Device.objects.order_by("id")[0]
+        group_ids = [device.group_id]
+        found = Recommendation.objects.create(
+            tenant=tenant,
+            recommendation_id="va-_-7-zip-_-7-zip",
+            name="Update 7-zip",
+            exposed_count=1,
+            cve_ids=["CVE-2024-11477"],
+            raw={"id": "va-_-7-zip-_-7-zip"},
+        )
+        Exposure.objects.create(tenant=tenant, recommendation=found, device=device)
+        activity_id = uuid7()  # its campaign has the same id, so that the page of a campaign has one to name
+        activity = RemediationActivity.objects.create(
+            id=activity_id,
+            tenant=tenant,
+            recommendation=found,
+            campaign=activity_id,
+            tenants_asked=2,
+            title="Update 7-zip",
+            option="software_update",
+            priority="high",
+            due_on=timezone.now().date() + timedelta(days=30),
+            group_ids=group_ids,
+            group_names=["Group"],
+            requested_by=side.people["admin"],
+            devices_at_start=1,
+            devices_exposed=1,
+            wants_ticket=True,
+        )
+        SecurityTask.objects.create(
+            tenant=tenant, activity=activity, kind="app", display_name="Update 7-zip", status="pending", remote_id="t1"
+        )
+        RecommendationException.objects.create(
+            tenant=tenant,
+            kind="recommendation",
+            recommendation=found,
+            group_ids=group_ids,
+            group_names=["Group"],
+            justification="risk_accepted",
+            context="Because.",
+            expires_on=timezone.now().date() + timedelta(days=30),
             requested_by=side.people["admin"],
         )
 
@@ -218,6 +292,7 @@ def _plain_value(column: models.Field, side: Side) -> Any:
         return column.choices[0][0]
     shapes: list[tuple[type, Any]] = [
         (models.DateTimeField, timezone.now() + timedelta(hours=1)),
+        (models.DateField, timezone.now().date() + timedelta(days=30)),
         (models.IntegerField, 1),
         (models.BooleanField, False),
         (models.UUIDField, uuid7()),

@@ -1,0 +1,76 @@
+"""Exceptions in a real browser: asked for by keyboard with the preview, granted by another, on a telephone."""
+
+from uuid import UUID
+
+import pytest
+
+from investigations.models import Device
+from portal.access.models import User
+from portal.tenancy.models import Tenant
+from remediation.vulnerabilities.models import Recommendation
+from tests.browser.conftest import Visitor
+from tests.factories import make_device, make_group
+from tests.portal.access.sign_in.codes import give_app
+from tests.remediation.vulnerabilities.exceptions.conftest import CVE, make_recommendation
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+PASSWORD = "correct horse battery"
+PAGES = "/admin/vulnerabilities/recommendationexception/"
+
+
+def with_password(user: User) -> User:
+    user.set_password(PASSWORD)
+    user.save()
+    return user
+
+
+@pytest.fixture
+def browser_to_update(acme: Tenant) -> Recommendation:
+    """A recommendation with a server and a laptop exposed."""
+    devices: list[Device] = [make_device(acme, "srv-1", group=make_group(acme)), make_device(acme, "pc-1")]
+    return make_recommendation(acme, "Browser", [CVE], devices)
+
+
+@pytest.fixture
+def asker(ada: User) -> str:
+    """Ada, who can sign in."""
+    return with_password(ada).email
+
+
+@pytest.fixture
+def decider(tess: User) -> str:
+    """Tess, who can sign in with a second factor."""
+    give_app(with_password(tess))
+    return tess.email
+
+
+def test_asked_for_by_keyboard_on_a_telephone_and_granted(
+    acme: Tenant, browser_to_update: Recommendation, asker: str, decider: str, visitor: Visitor
+) -> None:
+    page = visitor.page
+    page.set_viewport_size({"width": 360, "height": 800})
+    visitor.sign_in(asker, PASSWORD)
+    visitor.go(f"{PAGES}add/?recommendation={browser_to_update.pk}")
+    page.get_by_label("Servers").focus()
+    page.keyboard.press("Space")
+    page.get_by_label("Context").fill("No newer one.")
+    page.get_by_role("button", name="Show what it would change").press("Enter")
+    assert page.get_by_text("Exposed devices: 2 now, 1 with this exception.").is_visible()
+    assert visitor.overflow() == 0
+    page.get_by_role("button", name="Ask for it").press("Enter")
+    assert page.get_by_text("It waits for a second person.").is_visible()
+    detail = page.url
+    page.context.clear_cookies()
+
+    visitor.sign_in(decider, PASSWORD)
+    page.goto(detail)
+    page.get_by_role("link", name="Approve").press("Enter")
+    page.get_by_label("Reason").fill("Seen.")
+    page.get_by_role("button", name="Approve").press("Enter")
+    assert page.get_by_text("The exception is granted.").is_visible()
+    key = UUID(detail.rstrip("/").split("/")[-2])
+    for path in (PAGES, f"{PAGES}add/", f"{PAGES}{key}/cancel/decide/", "/admin/"):
+        visitor.go(path)
+        assert visitor.overflow() == 0, path
+    assert visitor.complaints == []
