@@ -1,5 +1,7 @@
 """Lines about Intune: off hides it, on shows it, what a ticket holds, and what the IT admin answers."""
 
+from datetime import UTC, datetime
+
 from portal.demo.companies import KANDA, NORDFJELL, Company
 from portal.demo.seeding import PROVIDER_ADMIN
 from portal.demo.story.person import expect
@@ -48,6 +50,7 @@ def ten_thousand_of_twelve(stage: Stage) -> str:
     stage.simulator.tell(KANDA, {"generate": size})
     key = stage.simulator.generated_recommendation(KANDA)
     found = recommendation(stage, KANDA, key, MANY)
+    _wait_for_devices(stage, KANDA)
     activity = ask(stage, found, open_ticket=True)
     ticket = _ticket_at_intune(stage, activity)
     now = again(stage, activity)
@@ -56,6 +59,17 @@ def ten_thousand_of_twelve(stage: Stage) -> str:
     there = stage.simulator.task(KANDA, ticket["remote_id"])["managedDeviceCount"]
     expect(there == MOST_AT_INTUNE, f"Intune has {there}")
     return "12,000 exposed devices: 10,000 go to Intune, the activity shows both"
+
+
+def _wait_for_devices(stage: Stage, company: Company) -> None:
+    """Wait until the company's whole device list has been read once more: only it tells Entra ids."""
+    since = datetime.now(UTC)
+
+    def is_read() -> bool:
+        [row] = stage.reader.rows("/connections/", tenant=company.tenant_id)
+        return bool(row["devices_read_at"]) and datetime.fromisoformat(row["devices_read_at"]) > since
+
+    stage.wait_for(is_read, "the device list is read", within=PATIENCE_WITH_MANY_SECONDS)
 
 
 def _offered(stage: Stage, found: Json) -> str:

@@ -84,7 +84,7 @@ def canaries(acme: Tenant, tess: User, settings: Any, tmp_path: Path) -> list[st
         Connection.objects.create(tenant=acme, client_id="own-app", login_url=url, defender_url=url, graph_url=url)
     key = make_key(acme, Role.TENANT_ADMIN)
     line = Path(settings.MASTER_KEY_FILE).read_text().strip()
-    return [CLIENT_SECRET, PROVIDER_SECRET, PASSWORD, WRONG_PASSWORD, CODE, TOKEN, line, key.rpartition("_")[2], key]
+    return [CLIENT_SECRET, PROVIDER_SECRET, PASSWORD, WRONG_PASSWORD, CODE, TOKEN, line, key.split("_", 2)[2], key]
 
 
 def go_wrong(acme: Tenant, tess: User, key: str, browse: Callable[[User], Client], crash: Any) -> list[bytes]:
