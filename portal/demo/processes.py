@@ -110,7 +110,8 @@ class Premises:
             ],
             "web": [
                 *python, "gunicorn", f"{web}:application", "--bind", f"127.0.0.1:{self.web_port}",
-                "--worker-class", "gthread", "--threads", "8", "--graceful-timeout", "1",
+                # Longer than any client of ours pools a connection, so that no request meets a closing one.
+                "--worker-class", "gthread", "--threads", "8", "--keep-alive", "75", "--graceful-timeout", "1",
                 "--log-level", "warning", "--no-control-socket",
             ],
             "worker": [
