@@ -7,7 +7,8 @@ from django.db import models
 
 from tests.isolation.asking import Answer, Asker
 from tests.isolation.bodies import operations
-from tests.isolation.routes import ADMIN_PAGES, Place, places
+from tests.isolation.resolver import places
+from tests.isolation.routes import ADMIN_PAGES, Place
 from tests.isolation.world import Side
 
 PREFIX = "kanarie"

@@ -8,7 +8,8 @@ from django.urls import get_resolver, path
 from django.views import View
 
 from tests.isolation.asking import LONG, Answer, Asker, differences, our_admin, sign_in, strangers
-from tests.isolation.routes import ADMIN_PAGES, Place, patterns, places
+from tests.isolation.resolver import patterns, places
+from tests.isolation.routes import ADMIN_PAGES, Place
 from tests.isolation.world import World, fingerprint, unknown
 
 WITH_ROWS = {pattern: place for pattern, place in places().items() if place.kind is not None}
