@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from portal.access.actors import Actor
 from portal.access.display import NOTHING, badge, labelled, show_age
-from portal.access.exceptions import Refusal, SecondFactorNeeded
+from portal.access.exceptions import Refusal
 from portal.access.roles import Capability
 from portal.access.scoped_admin import BY_TENANT, ReadOnlyAdmin, Section, actor_of, events_of
 from portal.tenancy.models import Tenant
@@ -23,7 +24,7 @@ from portal.tenancy.scope import acting_for
 from remediation.retention.forms import HoldForm
 from remediation.retention.holds import describe_effect, keep_hold, lift_hold, place_hold
 from remediation.retention.models import LegalHold
-from remediation.safeguards.admin.asking import ask
+from remediation.safeguards.admin.asking import ask, do_and_tell
 from remediation.safeguards.forms import SaidForm
 
 
@@ -137,7 +138,14 @@ class LegalHoldAdmin(ReadOnlyAdmin):
         actor.require_second_factor()
         form = SaidForm(request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
-            return self._decide(request, hold, verb, form.cleaned_data["reason"])
+            return do_and_tell(
+                self,
+                request,
+                tenant_id=hold.tenant_id,
+                do=partial(verb.run, hold.pk, actor=actor_of(request), reason=form.cleaned_data["reason"]),
+                done=verb.done,
+                page_url=_page_of(hold.pk),
+            )
         lines = [hold.target, describe_effect(hold), hold.lift_reason]
         return ask(
             self,
@@ -149,18 +157,6 @@ class LegalHoldAdmin(ReadOnlyAdmin):
             back_url=_page_of(hold.pk),
             tone=verb.tone,
         )
-
-    def _decide(self, request: HttpRequest, hold: LegalHold, verb: Verb, reason: str) -> HttpResponse:
-        try:
-            with acting_for(hold.tenant_id):
-                verb.run(hold.pk, actor=actor_of(request), reason=reason)
-        except SecondFactorNeeded:
-            raise
-        except Refusal as refusal:
-            self.message_user(request, str(refusal), messages.ERROR)
-        else:
-            self.message_user(request, str(verb.done), messages.SUCCESS)
-        return HttpResponseRedirect(_page_of(hold.pk))
 
     @admin.display(description=gettext_lazy("state"))
     def state_badge(self, row: LegalHold) -> str:

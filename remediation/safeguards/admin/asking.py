@@ -1,6 +1,6 @@
 """The page that every verb of a safeguard asks on: what it would do, a form, and a way back that changes nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -47,6 +47,22 @@ def ask(
         "tone": tone,
     }
     return TemplateResponse(request, "safeguards/ask.html", context)
+
+
+def do_and_tell(
+    pages: ModelAdmin, request: HttpRequest, *, tenant_id: UUID, do: Callable[[], object], done: object, page_url: str
+) -> HttpResponse:
+    """Do what was confirmed in the tenant's scope, and lead to the row's page with `done` or the refusal told there."""
+    try:
+        with acting_for(tenant_id):
+            do()
+    except SecondFactorNeeded:
+        raise
+    except Refusal as refusal:
+        pages.message_user(request, str(refusal), messages.ERROR)
+    else:
+        pages.message_user(request, str(done), messages.SUCCESS)
+    return HttpResponseRedirect(page_url)
 
 
 def ask_second_person(

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import Promise
 from django.utils.html import format_html
@@ -18,12 +19,11 @@ from django.utils.translation import gettext_lazy
 from portal.access.actors import Actor
 from portal.access.admin_site import Card
 from portal.access.display import NOTHING, badge, labelled, show_age
-from portal.access.exceptions import Refusal, SecondFactorNeeded
 from portal.access.scoped_admin import BY_TENANT, ReadOnlyAdmin, Section, actor_of, events_of
-from portal.tenancy.scope import acting_for, has_scope
+from portal.tenancy.scope import has_scope
 from remediation.catalogue import CATALOGUE
 from remediation.safeguards import changes
-from remediation.safeguards.admin.asking import ask
+from remediation.safeguards.admin.asking import ask, do_and_tell
 from remediation.safeguards.changes import KINDS, WAITS_FOR, State
 from remediation.safeguards.forms import SaidForm
 from remediation.safeguards.models import GuardedChange
@@ -151,7 +151,14 @@ class GuardedChangeAdmin(ReadOnlyAdmin):
             actor_of(request).require_second_factor()
         form = SaidForm(request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
-            return self._carry_out(request, verb, row, form.cleaned_data["reason"])
+            return do_and_tell(
+                self,
+                request,
+                tenant_id=row.tenant_id,
+                do=partial(verb.run, row.pk, actor=actor_of(request), reason=form.cleaned_data["reason"]),
+                done=verb.done,
+                page_url=_page_of(row.pk),
+            )
         return ask(
             self,
             request,
@@ -162,18 +169,6 @@ class GuardedChangeAdmin(ReadOnlyAdmin):
             back_url=_page_of(row.pk),
             tone=verb.tone,
         )
-
-    def _carry_out(self, request: HttpRequest, verb: Verb, row: GuardedChange, reason: str) -> HttpResponse:
-        try:
-            with acting_for(row.tenant_id):
-                verb.run(row.pk, actor=actor_of(request), reason=reason)
-        except SecondFactorNeeded:
-            raise
-        except Refusal as refusal:
-            self.message_user(request, str(refusal), messages.ERROR)
-        else:
-            self.message_user(request, str(verb.done), messages.SUCCESS)
-        return HttpResponseRedirect(_page_of(row.pk))
 
 
 def _offered(row: GuardedChange, actor: Actor) -> list[str]:
