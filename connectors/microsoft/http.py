@@ -19,11 +19,11 @@ import httpx
 from connectors import quotas
 from connectors.microsoft.error_words import words_of
 from connectors.microsoft.quotas import quota_of_call
-from connectors.microsoft.retry_after import parse_retry_after
 from connectors.microsoft.sign_in import Resource
-from connectors.microsoft.transport import TransactionOpen, client, deadline
 from connectors.protocol import AlreadyInProgress, ConnectorError, NotSent, OutcomeUnknown, Refused, Throttled
+from connectors.retry_after import parse_retry_after
 from connectors.storable import as_storable
+from connectors.transport import TransactionOpen, client, deadline
 
 __all__ = ["Answer", "Api", "TransactionOpen", "classify", "leads_to_microsoft", "with_query"]
 

@@ -23,9 +23,9 @@ import msal
 from connectors.certificates import read_certificate
 from connectors.clouds import PLACES
 from connectors.microsoft import permissions
-from connectors.microsoft.retry_after import parse_retry_after
-from connectors.microsoft.transport import client, deadline
 from connectors.protocol import ConnectionSettings, NotSent, Refused
+from connectors.retry_after import parse_retry_after
+from connectors.transport import client, deadline
 
 MOST_APPLICATIONS: Final = 1024
 """How many tenants one process keeps signed in; the one used longest ago signs in anew."""

@@ -8,8 +8,8 @@ from django.core.mail import EmailMessage, get_connection
 from django.db import connection
 from django.utils.translation import gettext as _
 
-from connectors.microsoft.transport import TransactionOpen
 from connectors.outbound.outcomes import InDoubt, NotDelivered
+from connectors.transport import TransactionOpen
 
 
 def mail(message: EmailMessage) -> None:

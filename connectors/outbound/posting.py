@@ -14,10 +14,10 @@ from django.conf import settings
 from django.db import connection
 from django.utils.translation import gettext as _
 
-from connectors.microsoft.retry_after import parse_retry_after
-from connectors.microsoft.transport import BoundedBackend, TransactionOpen, deadline
 from connectors.outbound.addresses import reachable_addresses, read_url
 from connectors.outbound.outcomes import InDoubt, NotDelivered, Undeliverable
+from connectors.retry_after import parse_retry_after
+from connectors.transport import BoundedBackend, TransactionOpen, deadline
 from portal.secrets.secret_text import SecretText
 
 GONE: Final = 410

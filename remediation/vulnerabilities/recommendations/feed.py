@@ -17,8 +17,8 @@ import httpcore
 import httpx
 from django.conf import settings
 
-from connectors.microsoft.transport import client, deadline
 from connectors.storable import as_storable
+from connectors.transport import client, deadline
 from remediation.vulnerabilities.recommendations.payloads import is_cve
 
 LARGEST: Final = 8 * 1024 * 1024

@@ -10,9 +10,9 @@ import pytest
 from django.db import connections
 
 from connectors.microsoft.http import Answer, Api, TransactionOpen, classify
-from connectors.microsoft.retry_after import parse_retry_after
 from connectors.microsoft.sign_in import DEFENDER
 from connectors.protocol import AlreadyInProgress, ConnectorError, NotSent, OutcomeUnknown, Refused, Throttled
+from connectors.retry_after import parse_retry_after
 from tests.connectors.microsoft.conftest import TENANT, Tokens, Wire, drip, http, reset
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

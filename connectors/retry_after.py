@@ -1,4 +1,4 @@
-"""How long Microsoft asks to wait."""
+"""How long a server asks to wait."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""How bytes leave for Microsoft: one client per process and trust bundle, one deadline a call, no open transaction.
+"""How bytes leave for a vendor: one client per process and trust bundle, one deadline a call, no open transaction.
 
 Whatever goes wrong on the way is raised as httpcore's own error, so that http.py can tell a call
 that never left from one that broke underway. Proxies named in the environment are not used.
