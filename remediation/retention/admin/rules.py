@@ -1,14 +1,13 @@
 """The page of retention rules: every kind of a tenant, how long it is kept, and what would leave now."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -16,14 +15,15 @@ from portal.access.display import grouped, show_time
 from portal.access.exceptions import Conflict, Refusal, SecondFactorNeeded
 from portal.access.roles import Capability
 from portal.access.scoped_admin import ReadOnlyAdmin, Section, actor_of
-from portal.tenancy.models import PROVIDER_TENANT_ID, Tenant
-from portal.tenancy.scope import acting_for, has_scope
+from portal.tenancy.models import Tenant
+from portal.tenancy.scope import acting_for
 from remediation.retention.forms import ConfirmForm, RetentionForm
 from remediation.retention.kinds import KINDS, Kind, label_of
 from remediation.retention.models import RetentionRule
 from remediation.retention.preview import preview
 from remediation.retention.rules import days_kept, set_rule
 from remediation.safeguards.admin.asking import ask
+from remediation.safeguards.admin.by_tenant import customers, show_one_tenant
 
 
 @admin.register(RetentionRule)
@@ -40,20 +40,7 @@ class RetentionRuleAdmin(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show every kind of one tenant: the one that is named, else the first."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        tenants = _tenants()
-        wanted = request.GET.get("tenant")
-        chosen = next((tenant for tenant in tenants if wanted in (None, str(tenant.pk))), None)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": capfirst(self.opts.verbose_name_plural),
-            "opts": self.opts,
-            "tenants": tenants,
-            "chosen": chosen,
-            "rows": self._rows(request, chosen) if chosen else [],
-        }
-        return TemplateResponse(request, "retention/rules.html", context)
+        return show_one_tenant(self, request, template="retention/rules.html", rows=partial(self._rows, request))
 
     def _rows(self, request: HttpRequest, tenant: Tenant) -> list[tuple[Any, str]]:
         may = actor_of(request).may(Capability.MANAGE_RETENTION, tenant.pk)
@@ -65,7 +52,7 @@ class RetentionRuleAdmin(ReadOnlyAdmin):
 
     def set_view(self, request: HttpRequest, tenant_id: UUID, kind_name: str) -> HttpResponse:
         """Ask for the days and the reason; for fewer days, for the number of rows that leave at once."""
-        tenant = next((tenant for tenant in _tenants() if tenant.pk == tenant_id), None)
+        tenant = next((tenant for tenant in customers() if tenant.pk == tenant_id), None)
         kind = KINDS.get(kind_name)
         if tenant is None or kind is None or kind.is_fixed:
             raise Http404
@@ -145,12 +132,6 @@ def _describe(tenant: Tenant, kind: Kind) -> str:
         "longest": grouped(kind.longest),
         "default": grouped(kind.days),
     }
-
-
-def _tenants() -> list[Tenant]:
-    if not has_scope():
-        return []
-    return list(Tenant.objects.filter(is_active=True).exclude(pk=PROVIDER_TENANT_ID).order_by("name", "pk"))
 
 
 def _set_url(tenant_id: UUID, kind: Kind) -> str:

@@ -1,7 +1,8 @@
 """Pages of a number for every type of action, tenant by tenant: approval rules and hourly limits."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -60,24 +61,11 @@ class NumberPages(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show every type of action of one tenant: the one that is named, else the first."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        tenants = _tenants()
-        wanted = request.GET.get("tenant")
-        chosen = next((tenant for tenant in tenants if wanted in (None, str(tenant.pk))), None)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": capfirst(self.opts.verbose_name_plural),
-            "opts": self.opts,
-            "tenants": tenants,
-            "chosen": chosen,
-            "rows": self.rows(request, chosen) if chosen else [],
-        }
-        return TemplateResponse(request, self.list_template, context)
+        return show_one_tenant(self, request, template=self.list_template, rows=partial(self.rows, request))
 
     def ask_view(self, request: HttpRequest, tenant_id: UUID, action_type: str) -> HttpResponse:
         """Ask for the new number and the reason; then a second person has to confirm it."""
-        tenant = next((tenant for tenant in _tenants() if tenant.pk == tenant_id), None)
+        tenant = next((tenant for tenant in customers() if tenant.pk == tenant_id), None)
         kind = CATALOGUE.get(action_type)
         if tenant is None or kind is None or kind.is_ordered_alone:
             raise Http404
@@ -109,7 +97,28 @@ class NumberPages(ReadOnlyAdmin):
         return f"{self.opts.app_label}_{self.opts.model_name}_ask"
 
 
-def _tenants() -> list[Tenant]:
+def customers() -> list[Tenant]:
+    """Return the customers in scope by name; none for somebody without memberships."""
     if not has_scope():
         return []
     return list(Tenant.objects.filter(is_active=True).exclude(pk=PROVIDER_TENANT_ID).order_by("name", "pk"))
+
+
+def show_one_tenant(
+    pages: ReadOnlyAdmin, request: HttpRequest, *, template: str, rows: Callable[[Tenant], Sequence[Any]]
+) -> HttpResponse:
+    """Show the rows of one tenant: the one that `?tenant=` names, else the first. Raises PermissionDenied."""
+    if not pages.has_view_permission(request):
+        raise PermissionDenied
+    tenants = customers()
+    wanted = request.GET.get("tenant")
+    chosen = next((tenant for tenant in tenants if wanted in (None, str(tenant.pk))), None)
+    context = {
+        **pages.admin_site.each_context(request),
+        "title": capfirst(pages.opts.verbose_name_plural),
+        "opts": pages.opts,
+        "tenants": tenants,
+        "chosen": chosen,
+        "rows": rows(chosen) if chosen else [],
+    }
+    return TemplateResponse(request, template, context)

@@ -16,8 +16,9 @@ from django.utils.translation import gettext_lazy
 
 from portal.access.display import grouped
 from portal.access.scoped_admin import ReadOnlyAdmin
-from portal.tenancy.models import PROVIDER_TENANT_ID, Tenant
+from portal.tenancy.models import Tenant
 from portal.tenancy.scope import has_scope
+from remediation.safeguards.admin.by_tenant import customers
 from remediation.vulnerabilities.models import BurnDownDay, ExposureDay
 from remediation.vulnerabilities.querysets import today
 
@@ -57,7 +58,7 @@ def burn_down_view(pages: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
     """Show one tenant's last ninety days: the first by name until another is chosen."""
     if not pages.has_view_permission(request) or not has_scope():
         raise PermissionDenied
-    tenants = list(Tenant.objects.filter(is_active=True).exclude(pk=PROVIDER_TENANT_ID).order_by("name"))
+    tenants = customers()
     wanted = request.GET.get("tenant", "")
     chosen = next((tenant for tenant in tenants if str(tenant.pk) == wanted), tenants[0] if tenants else None)
     days = _days(chosen) if chosen else []

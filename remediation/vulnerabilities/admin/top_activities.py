@@ -9,8 +9,8 @@ from django.utils.translation import gettext_lazy
 
 from portal.access.admin_site import Panel
 from portal.access.display import NOTHING, grouped
-from portal.tenancy.models import PROVIDER_TENANT_ID, Tenant
 from portal.tenancy.scope import has_scope
+from remediation.safeguards.admin.by_tenant import customers
 from remediation.vulnerabilities.admin import activity_columns as columns
 from remediation.vulnerabilities.admin import activity_verbs
 from remediation.vulnerabilities.admin.activity_filters import URGENCY
@@ -28,7 +28,7 @@ def top_activities(request: HttpRequest) -> list[Panel]:
     """Return the panel with the first few open activities, by what was chosen in the address; none without a scope."""
     if not has_scope():
         return []
-    tenants = list(Tenant.objects.filter(is_active=True).exclude(pk=PROVIDER_TENANT_ID).order_by("name"))
+    tenants = customers()
     wanted = request.GET.get("tenant", "")
     chosen = next((tenant for tenant in tenants if str(tenant.pk) == wanted), None)
     order = request.GET.get("top", "")
