@@ -18,6 +18,7 @@ from remediation.vulnerabilities.activities.completing import SYSTEM_LABEL, UNKN
 from remediation.vulnerabilities.activities.telling import note, tell_of
 from remediation.vulnerabilities.models import Recommendation, RemediationActivity, VulnerabilitySync
 from remediation.vulnerabilities.recommendations.payloads import read_each
+from remediation.vulnerabilities.recommendations.storing import sync_of
 from remediation.vulnerabilities.states import ActivityState, Completion, Origin, Priority, RemediationOption
 
 _MOST: Final = 2**31 - 1
@@ -94,9 +95,8 @@ def forget_completed_before(tenant_id: UUID, cutoff: datetime) -> None:
 
     Runs in the transaction that purges, so that nothing comes back with the next import.
     """
-    VulnerabilitySync.objects.bulk_create([VulnerabilitySync(tenant_id=tenant_id)], ignore_conflicts=True)
     earlier = Q(forgotten_before=None) | Q(forgotten_before__lt=cutoff)
-    VulnerabilitySync.objects.filter(earlier, tenant_id=tenant_id).update(forgotten_before=cutoff)
+    sync_of(tenant_id).filter(earlier).update(forgotten_before=cutoff)
 
 
 def _forgotten_before(tenant_id: UUID) -> datetime | None:

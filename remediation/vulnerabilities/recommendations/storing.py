@@ -11,11 +11,12 @@ from typing import Final
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from investigations.turns import take_turn
 from portal.tenancy.scope import database_now
-from remediation.vulnerabilities.models import Exposure, Recommendation
+from remediation.vulnerabilities.models import Exposure, Recommendation, VulnerabilitySync
 from remediation.vulnerabilities.recommendations.payloads import RecommendationPayload
 
 _FIELDS: Final = tuple(field.name for field in fields(RecommendationPayload))
@@ -31,6 +32,12 @@ _COUNT_TODAY: Final = """
     SET exposed_count = excluded.exposed_count, total_count = excluded.total_count
     WHERE (kept.exposed_count, kept.total_count) IS DISTINCT FROM (excluded.exposed_count, excluded.total_count)
 """
+
+
+def sync_of(tenant_id: UUID) -> QuerySet[VulnerabilitySync]:
+    """Return the tenant's row about how far reading has come, made where there is none."""
+    VulnerabilitySync.objects.bulk_create([VulnerabilitySync(tenant_id=tenant_id)], ignore_conflicts=True)
+    return VulnerabilitySync.objects.filter(tenant_id=tenant_id)
 
 
 def store_recommendations(tenant_id: UUID, payloads: Sequence[RecommendationPayload]) -> Counter[str]:

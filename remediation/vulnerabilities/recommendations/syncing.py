@@ -14,7 +14,6 @@ from typing import Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from connectors.choosing import find_enabled
@@ -30,7 +29,12 @@ from remediation.vulnerabilities.models import Recommendation, VulnerabilitySync
 from remediation.vulnerabilities.recommendations.known_exploited import mark_known_exploited
 from remediation.vulnerabilities.recommendations.lists import read_lists
 from remediation.vulnerabilities.recommendations.payloads import Row, read_recommendations
-from remediation.vulnerabilities.recommendations.storing import count_today, let_disappear, store_recommendations
+from remediation.vulnerabilities.recommendations.storing import (
+    count_today,
+    let_disappear,
+    store_recommendations,
+    sync_of,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -82,15 +86,9 @@ def _begin(tenant_id: UUID) -> ConnectionSettings | None:
         row = find_enabled(tenant_id)
         if row is None or not row.tenant.is_active:
             return None
-        due = _row_of(tenant_id).filter(next_sync_at__lte=Now())
+        due = sync_of(tenant_id).filter(next_sync_at__lte=Now())
         is_ours = due.update(next_sync_at=Now() + LEASE, started_at=Now())
         return row.as_settings() if is_ours else None
-
-
-def _row_of(tenant_id: UUID) -> QuerySet[VulnerabilitySync]:
-    """Return the tenant's row, made where there is none."""
-    VulnerabilitySync.objects.bulk_create([VulnerabilitySync(tenant_id=tenant_id)], ignore_conflicts=True)
-    return VulnerabilitySync.objects.filter(tenant_id=tenant_id)
 
 
 def _read(tenant_id: UUID, source: Vulnerabilities) -> _Course:
@@ -194,5 +192,5 @@ def _end(tenant_id: UUID, course: _Course) -> bool:
     if course.error is None:
         values["read_at"] = Now()
     with acting_for(tenant_id):
-        _row_of(tenant_id).update(**values)
+        sync_of(tenant_id).update(**values)
     return course.error is None and course.again_in is None
