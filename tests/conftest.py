@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
-from django.conf import settings
+from django.conf import LazySettings, settings
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client, TransactionTestCase
@@ -140,6 +141,17 @@ def make_member(name: str, tenant: Tenant, role: Role) -> User:
     with acting_for(tenant.id):
         TenantMembership.objects.create(tenant=tenant, user=user, role=role)
     return user
+
+
+@pytest.fixture
+def forget_cache(settings: LazySettings) -> Callable[[], None]:
+    """A cache that is empty for this test, and what empties it again: cache.clear() would empty that of all workers."""
+
+    def forget() -> None:
+        settings.CACHES = {"default": {**settings.CACHES["default"], "KEY_PREFIX": uuid4().hex}}
+
+    forget()
+    return forget
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from uuid import uuid4
 
 import pytest
-from django.conf import LazySettings
 from playwright.sync_api import ConsoleMessage, Page, sync_playwright
 
 from tests.portal.access.sign_in.codes import code
@@ -52,14 +50,14 @@ class Visitor:
             self.complaints.append(message.text)
 
     def overflow(self) -> int:
-        """Return by how many pixels the page is wider than the window."""
+        """Return by how many pixels the page is wider than the window, once it is drawn."""
+        self.page.wait_for_load_state()
         return int(self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
 @pytest.fixture(autouse=True)
-def fresh_counters(settings: LazySettings) -> None:
+def fresh_counters(forget_cache: Callable[[], None]) -> None:
     """Count guesses and used codes apart from every other test's."""
-    settings.CACHES = {"default": {**settings.CACHES["default"], "KEY_PREFIX": uuid4().hex}}
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import pytest
+from playwright.sync_api import expect
 
 from portal.access.models import User
 from portal.tenancy.models import Tenant
@@ -58,13 +59,13 @@ def test_a_person_approves_with_a_reason_and_finds_it_in_history(
     page.locator("input.action-select").check()
     page.get_by_label("Action:").select_option("approve")
     page.get_by_role("button", name="Run the selected action").or_(page.get_by_role("button", name="Go")).click()
-    assert page.get_by_text("Isolate device lap-7 of Acme: the device loses its network").is_visible()
+    expect(page.get_by_text("Isolate device lap-7 of Acme: the device loses its network")).to_be_visible()
     page.keyboard.type("Confirmed with the owner.")
     page.get_by_role("button", name="Approve").click()
-    assert page.get_by_text("Approved: Isolate device · lap-7").is_visible()
+    expect(page.get_by_text("Approved: Isolate device · lap-7")).to_be_visible()
     visitor.go("/admin/actions/historyaction/")
     page.locator("#result_list").get_by_role("link", name="Isolate device").click()
-    assert page.get_by_text("Confirmed with the owner.").first.is_visible()
+    expect(page.get_by_text("Confirmed with the owner.").first).to_be_visible()
     assert visitor.complaints == []
 
 
@@ -81,10 +82,10 @@ def test_a_person_asks_for_an_action_from_a_devices_page(
     page.get_by_label("Full").check()
     page.get_by_label("Reason").fill("It was slow all day.")
     page.get_by_role("button", name="Go on").click()
-    assert page.get_by_text("One other person has to approve it; nothing is sent before.").is_visible()
+    expect(page.get_by_text("One other person has to approve it; nothing is sent before.")).to_be_visible()
     assert visitor.overflow() <= 0
     page.get_by_role("button", name="Ask for it").click()
-    assert page.get_by_text("Asked for: Run antivirus scan · lap-7. It waits for approval.").is_visible()
+    expect(page.get_by_text("Asked for: Run antivirus scan · lap-7. It waits for approval.")).to_be_visible()
     assert visitor.complaints == []
 
 
@@ -106,6 +107,6 @@ def test_no_page_scrolls_sideways_on_a_telephone_or_breaks_the_content_security_
     )
     for path in (*PAGES, *details):
         visitor.go(path)
-        assert visitor.page.locator("main").is_visible()
+        expect(visitor.page.locator("main")).to_be_visible()
         assert visitor.overflow() <= 0, path
     assert visitor.complaints == []

@@ -1,6 +1,7 @@
 """The connection's page in a real browser: all it says at once, the link for consent, and nothing too wide."""
 
 import pytest
+from playwright.sync_api import expect
 
 from connectors.models import Connection, Health
 from portal.access.models import User
@@ -42,7 +43,7 @@ def test_the_page_tells_what_is_missing_and_asks_for_consent(row: Connection, vi
     visitor.page.set_viewport_size({"width": width, "height": 900})
     page = f"/admin/connectors/connection/{row.pk}"
     visitor.go(f"{page}/change/")
-    assert "Machine.Isolate" in visitor.page.locator(".field-found").inner_text()
+    expect(visitor.page.locator(".field-found")).to_contain_text("Machine.Isolate")
     assert visitor.overflow() <= 0
     visitor.page.get_by_role("link", name="Ask for consent").press("Enter")
     assert visitor.overflow() <= 0
@@ -53,8 +54,8 @@ def test_the_page_tells_what_is_missing_and_asks_for_consent(row: Connection, vi
     assert visitor.overflow() <= 0
     visitor.go(f"{page}/check/")
     visitor.page.get_by_role("button", name="Check now").press("Enter")
-    assert "being checked" in visitor.page.locator("#container").inner_text()
+    expect(visitor.page.locator("#container")).to_contain_text("being checked")
     visitor.go("/admin/connectors/connection/")
-    assert "Permissions missing" in visitor.page.locator("#result_list").inner_text()
+    expect(visitor.page.locator("#result_list")).to_contain_text("Permissions missing")
     assert visitor.overflow() <= 0
     assert visitor.complaints == []

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 import pytest
+from playwright.sync_api import expect
 
 from investigations.models import Device
 from portal.access.models import User
@@ -56,10 +57,10 @@ def test_asked_for_by_keyboard_on_a_telephone_and_granted(
     page.keyboard.press("Space")
     page.get_by_label("Context").fill("No newer one.")
     page.get_by_role("button", name="Show what it would change").press("Enter")
-    assert page.get_by_text("Exposed devices: 2 now, 1 with this exception.").is_visible()
+    expect(page.get_by_text("Exposed devices: 2 now, 1 with this exception.")).to_be_visible()
     assert visitor.overflow() == 0
     page.get_by_role("button", name="Ask for it").press("Enter")
-    assert page.get_by_text("It waits for a second person.").is_visible()
+    expect(page.get_by_text("It waits for a second person.")).to_be_visible()
     detail = page.url
     page.context.clear_cookies()
 
@@ -68,7 +69,7 @@ def test_asked_for_by_keyboard_on_a_telephone_and_granted(
     page.get_by_role("link", name="Approve").press("Enter")
     page.get_by_label("Reason").fill("Seen.")
     page.get_by_role("button", name="Approve").press("Enter")
-    assert page.get_by_text("The exception is granted.").is_visible()
+    expect(page.get_by_text("The exception is granted.")).to_be_visible()
     key = UUID(detail.rstrip("/").split("/")[-2])
     for path in (PAGES, f"{PAGES}add/", f"{PAGES}{key}/cancel/decide/", "/admin/"):
         visitor.go(path)

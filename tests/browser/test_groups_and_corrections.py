@@ -1,6 +1,7 @@
 """Groups and corrections in a real browser: by keyboard, at 360 px, without a complaint of the security policy."""
 
 import pytest
+from playwright.sync_api import expect
 
 from portal.access.models import User
 from portal.tenancy.models import Tenant
@@ -40,7 +41,7 @@ def test_a_group_is_decided_by_keyboard(case: str, bob_with_password: User, visi
     page.get_by_role("button", name="Approve").focus()
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="What came of it").wait_for()
-    assert page.locator(".badge-good").count() == 3
+    expect(page.locator(".badge-good")).to_have_count(3)
     assert visitor.overflow() <= 0
     assert visitor.complaints == []
 
@@ -57,12 +58,12 @@ def test_a_false_positive_is_corrected_on_one_screen(case: str, bob_with_passwor
     page.get_by_label("Submit it to Microsoft").check()
     page.get_by_label("Reason").fill("Our own tool.")
     page.get_by_role("button", name="Show what will happen").click()
-    assert page.get_by_role("heading", name="What will happen").is_visible()
-    assert page.get_by_role("heading", name="What you have to do by hand").is_visible()
+    expect(page.get_by_role("heading", name="What will happen")).to_be_visible()
+    expect(page.get_by_role("heading", name="What you have to do by hand")).to_be_visible()
     assert visitor.overflow() <= 0
     page.get_by_role("button", name="Order it").click()
     page.get_by_role("heading", name="What came of it").wait_for()
-    assert page.locator(".badge-good").count() == 3
-    assert page.locator(".badge-waiting").count() == 1
+    expect(page.locator(".badge-good")).to_have_count(3)
+    expect(page.locator(".badge-waiting")).to_have_count(1)
     assert visitor.overflow() <= 0
     assert visitor.complaints == []

@@ -4,6 +4,7 @@ from threading import Thread
 
 import pytest
 from django.db import connection
+from playwright.sync_api import expect
 
 from portal.access.models import User
 from portal.tenancy.models import Tenant
@@ -61,11 +62,11 @@ def test_rows_are_chosen_by_keyboard_confirmed_and_asked_for(
     page.keyboard.press("Space")
     page.get_by_label("Action on the chosen rows").select_option("isolate_device")
     page.get_by_role("button", name="Go on").press("Enter")
-    assert page.get_by_text("1 target of Acme: the device loses its network").is_visible()
+    expect(page.get_by_text("1 target of Acme: the device loses its network")).to_be_visible()
     page.get_by_label("Full").check()
     page.get_by_label("Reason").fill("Seen in the hunt.")
     page.get_by_role("button", name="Ask for it").click()
-    assert page.get_by_text("Asked for", exact=True).is_visible()
+    expect(page.get_by_text("Asked for", exact=True)).to_be_visible()
     assert visitor.complaints == []
 
 
@@ -78,7 +79,7 @@ def running(acme: Tenant) -> Hunt:
 def test_a_page_brings_the_answer_by_itself(running: Hunt, bob_with_password: User, visitor: Visitor) -> None:
     visitor.sign_in(bob_with_password.email, PASSWORD)
     visitor.go(f"/admin/hunting/hunt/{running.pk}/change/")
-    assert visitor.page.get_by_text("Microsoft is being asked.").is_visible()
+    expect(visitor.page.get_by_text("Microsoft is being asked.")).to_be_visible()
     visitor.page.evaluate("window.stayed = true")
     worker = Thread(target=_finish, args=(running,))
     worker.start()
@@ -108,14 +109,14 @@ def test_no_page_scrolls_sideways(
         f"/admin/hunting/mailsearch/{mails.pk}/change/",
     ):
         visitor.go(path)
-        assert visitor.page.locator("main").is_visible()
+        expect(visitor.page.locator("main")).to_be_visible()
         assert visitor.overflow() <= 0, path
     visitor.page.get_by_label("All 3 rows").check()
     visitor.page.get_by_role("button", name="Hard delete email").click()
-    assert visitor.page.get_by_text("This cannot be undone.").is_visible()
+    expect(visitor.page.get_by_text("This cannot be undone.")).to_be_visible()
     assert visitor.overflow() <= 0
     visitor.page.get_by_label("Reason").fill("Phishing.")
     visitor.page.get_by_role("button", name="Ask for it").click()
-    assert visitor.page.get_by_text("Asked for", exact=True).first.is_visible()
+    expect(visitor.page.get_by_text("Asked for", exact=True).first).to_be_visible()
     assert visitor.overflow() <= 0
     assert visitor.complaints == []

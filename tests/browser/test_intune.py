@@ -3,6 +3,7 @@
 from uuid import uuid4
 
 import pytest
+from playwright.sync_api import expect
 
 from portal.access.models import User
 from portal.tenancy.models import Tenant
@@ -52,12 +53,12 @@ def test_intunes_pages_work_by_keyboard_and_at_every_width(task: SecurityTask, v
     visitor.go(f"{PAGES}/intuneconnection/")
     assert visitor.overflow() <= 0
     visitor.page.locator("#result_list").get_by_role("link", name="Acme").press("Enter")
-    assert "DeviceManagementManagedDevices.Read.All" in visitor.page.locator(".field-found").inner_text()
-    assert "consent again" in visitor.page.locator(".field-advice").inner_text()
+    expect(visitor.page.locator(".field-found")).to_contain_text("DeviceManagementManagedDevices.Read.All")
+    expect(visitor.page.locator(".field-advice")).to_contain_text("consent again")
     assert visitor.overflow() <= 0
     visitor.page.get_by_label("Microsoft Intune connection").press("Space")
     visitor.page.get_by_role("button", name="Save", exact=True).press("Enter")
-    assert "Off" in visitor.page.locator("#result_list").inner_text()
+    expect(visitor.page.locator("#result_list")).to_contain_text("Off")
     visitor.page.locator("#result_list").get_by_role("link", name="Acme").press("Enter")
     visitor.page.get_by_label("Microsoft Intune connection").press("Space")
     visitor.page.get_by_role("button", name="Save", exact=True).press("Enter")
@@ -70,7 +71,7 @@ def test_intunes_pages_work_by_keyboard_and_at_every_width(task: SecurityTask, v
     assert visitor.overflow() <= 0
     visitor.page.get_by_label("Note").fill("On it")
     visitor.page.get_by_role("button", name="Accept").press("Enter")
-    assert "Intune is being asked to make it “Accepted”" in visitor.page.locator("#content-main").inner_text()
+    expect(visitor.page.locator("#content-main")).to_contain_text("Intune is being asked to make it “Accepted”")
 
     visitor.go(f"{PAGES}/manageddevice/")
     assert visitor.overflow() <= 0

@@ -1,6 +1,7 @@
 """The pages of channels and deliveries in a real browser: adding one, its secret once, a test, and nothing too wide."""
 
 import pytest
+from playwright.sync_api import expect
 
 from portal.access.models import User
 from portal.tenancy.models import Tenant
@@ -27,9 +28,9 @@ def test_a_channel_is_added_tested_and_followed(acme: Tenant, admin: User, visit
     visitor.sign_in(admin.email, PASSWORD)
     page.set_viewport_size({"width": width, "height": 900})
     visitor.go("/admin/outbound/delivery/")
-    assert "Nothing was sent yet" in page.locator("#content").inner_text()
+    expect(page.locator("#content")).to_contain_text("Nothing was sent yet")
     visitor.go("/admin/outbound/channel/")
-    assert "Nobody is told yet" in page.locator("#content").inner_text()
+    expect(page.locator("#content")).to_contain_text("Nobody is told yet")
     page.get_by_role("link", name="Add a channel").press("Enter")
     assert visitor.overflow() <= 0
     page.get_by_label("Kind").select_option("webhook")
@@ -38,7 +39,7 @@ def test_a_channel_is_added_tested_and_followed(acme: Tenant, admin: User, visit
     page.get_by_label("Overdue").check()
     page.get_by_label("New address").fill("https://a-rather-long-name-of-a-host.service-desk.example/hook")
     page.get_by_role("button", name="Save", exact=True).press("Enter")
-    assert "signing secret" in page.locator(".messagelist").inner_text()
+    expect(page.locator(".messagelist")).to_contain_text("signing secret")
     assert visitor.overflow() <= 0
     page.get_by_role("link", name="New signing secret").press("Enter")
     page.get_by_role("button", name="New signing secret").press("Enter")
@@ -47,9 +48,9 @@ def test_a_channel_is_added_tested_and_followed(acme: Tenant, admin: User, visit
     page.get_by_role("link", name="I have copied it").press("Enter")
     page.get_by_role("link", name="Send a test message").press("Enter")
     page.get_by_role("button", name="Send a test message").press("Enter")
-    assert "on its way" in page.locator("#container").inner_text()
+    expect(page.locator("#container")).to_contain_text("on its way")
     visitor.go("/admin/outbound/delivery/")
-    assert "Queued" in page.locator("#result_list").inner_text()
+    expect(page.locator("#result_list")).to_contain_text("Queued")
     assert visitor.overflow() <= 0
     page.get_by_role("link", name="Test message from Quell").press("Enter")
     assert visitor.overflow() <= 0

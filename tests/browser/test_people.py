@@ -1,6 +1,7 @@
 """The pages of tenants, people and keys in a real browser: a key is made by keyboard and shown once; none overflows."""
 
 import pytest
+from playwright.sync_api import expect
 
 from portal.access.models import ApiKey, User
 from portal.access.roles import Role
@@ -41,7 +42,7 @@ def test_a_key_is_made_shown_once_and_revoked(admin: User, visitor: Visitor) -> 
     visitor.page.get_by_role("link", name="tickets").click()
     visitor.page.get_by_role("link", name="Revoke the key").click()
     visitor.page.get_by_role("button", name="Revoke the key").click()
-    assert "Revoked" in visitor.page.locator("#content").inner_text()
+    expect(visitor.page.locator("#content")).to_contain_text("Revoked")
     assert visitor.complaints == []
 
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from portal.access.models import User
 from portal.tenancy.models import Tenant
@@ -44,12 +45,12 @@ def test_a_recommendation_is_found_by_its_cve_and_shows_whom_it_concerns(reader:
     page.get_by_role("link", name="Exposed customers").click()
     page.get_by_label("CVE").fill(LOG4J)
     page.get_by_label("CVE").press("Enter")
-    assert page.get_by_text("1 customer is exposed").is_visible()
+    expect(page.get_by_text("1 customer is exposed")).to_be_visible()
     page.get_by_role("table").get_by_role("link", name="1").click()
     page.get_by_role("link", name="Update log4j").click()
-    assert page.locator(".lead").get_by_text("Known exploited").is_visible()
-    assert page.get_by_role("img", name="Exposed devices day by day").is_visible()
-    assert page.get_by_role("link", name="Request an exception").is_visible()
+    expect(page.locator(".lead").get_by_text("Known exploited")).to_be_visible()
+    expect(page.get_by_role("img", name="Exposed devices day by day")).to_be_visible()
+    expect(page.get_by_role("link", name="Request an exception")).to_be_visible()
     assert visitor.complaints == []
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 import pytest
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from allauth.socialaccount.models import SocialAccount
+from playwright.sync_api import expect
 
 from portal.access.actors import Actor
 from portal.access.models import User
@@ -67,13 +68,13 @@ def test_an_approver_sets_up_a_key_signs_in_with_it_and_confirms_with_it(approve
     page = visitor.page
     plug_in_a_key(visitor)
     visitor.sign_in(approver.email, PASSWORD)
-    assert page.get_by_text("Your role needs a second factor").is_visible()
+    expect(page.get_by_text("Your role needs a second factor")).to_be_visible()
     page.get_by_role("link", name="Add a key").click()
     page.get_by_role("button", name="Add").click()
     page.wait_for_url("**/2fa/recovery-codes/")
-    assert re.search(r"\d{8}", page.locator("#recovery_codes").input_value())
+    expect(page.locator("#recovery_codes")).to_have_value(re.compile(r"\d{8}"))
     visitor.go("/admin/")
-    assert page.get_by_role("link", name="Pending", exact=False).first.is_visible()
+    expect(page.get_by_role("link", name="Pending", exact=False).first).to_be_visible()
     page.get_by_role("button", name="Log out").click()
     visitor.go("/admin/")
     page.get_by_label("Email").fill(approver.email)
@@ -91,7 +92,7 @@ def test_an_approver_sets_up_an_app_by_its_picture(approver: User, visitor: Visi
     page = visitor.page
     visitor.sign_in(approver.email, PASSWORD)
     page.get_by_role("link", name="Add an app").click()
-    assert page.locator("img.qr").evaluate("image => image.naturalWidth") > 0
+    expect(page.locator("img.qr")).not_to_have_js_property("naturalWidth", 0)
     seed = page.locator("#authenticator_secret").input_value()
     page.get_by_label("Authenticator code").fill(
         format_hotp_value(hotp_value(seed, int(page.evaluate("Date.now()") / 30_000)))
@@ -99,7 +100,7 @@ def test_an_approver_sets_up_an_app_by_its_picture(approver: User, visitor: Visi
     page.get_by_role("button", name="Activate").click()
     page.wait_for_url("**/2fa/recovery-codes/")
     visitor.go("/admin/")
-    assert page.locator("main").is_visible()
+    expect(page.locator("main")).to_be_visible()
     assert visitor.complaints == []
 
 
@@ -134,7 +135,7 @@ def _look_at(visitor: Visitor, *paths: str) -> None:
     for path in paths:
         visitor.go(f"/accounts/{path}")
         assert visitor.page.url.endswith(path), path
-        assert visitor.page.locator("main h1").is_visible(), path
+        expect(visitor.page.locator("main h1")).to_be_visible()
         assert visitor.overflow() <= 0, path
 
 
@@ -147,5 +148,5 @@ def test_a_person_goes_to_their_organisation_and_comes_back(
     page.get_by_label("Short name of your organisation").fill("acme")
     page.get_by_role("button", name="Continue").click()
     page.wait_for_url("**/admin/")
-    assert page.get_by_text(ada.email).first.is_visible()
+    expect(page.get_by_text(ada.email).first).to_be_visible()
     assert visitor.complaints == []

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from playwright.sync_api import expect
 
 from portal.access.models import User
 from portal.tenancy.models import Tenant
@@ -51,23 +52,23 @@ def test_remediation_is_requested_from_its_recommendation(
     visitor.go(f"{RECOMMENDATIONS}{connected_chrome.pk}/change/")
     page = visitor.page
     page.get_by_role("link", name="Request remediation").click()
-    assert not page.get_by_label("Servers: 2 exposed").is_visible()
+    expect(page.get_by_label("Servers: 2 exposed")).to_be_hidden()
     page.get_by_label("Only these device groups").check()
     page.get_by_label("Servers: 2 exposed").check()
     page.get_by_label("High").check()
     page.get_by_label("Due date").fill((today() + timedelta(days=9)).isoformat())
     page.get_by_label("Open a ticket in Intune").check()
     page.get_by_role("button", name="Go on").press("Enter")
-    assert page.get_by_text("Nothing is changed on any device.").is_visible()
-    assert page.get_by_text("2 devices are exposed; 0 go to Intune.").is_visible()
+    expect(page.get_by_text("Nothing is changed on any device.")).to_be_visible()
+    expect(page.get_by_text("2 devices are exposed; 0 go to Intune.")).to_be_visible()
     page.get_by_role("button", name="Change something").click()
-    assert page.get_by_label("Servers: 2 exposed").is_checked()
+    expect(page.get_by_label("Servers: 2 exposed")).to_be_checked()
     page.get_by_label("All device groups").check()
     page.get_by_role("button", name="Go on").click()
-    assert page.get_by_text("3 devices are exposed; 1 go to Intune.").is_visible()
+    expect(page.get_by_text("3 devices are exposed; 1 go to Intune.")).to_be_visible()
     page.get_by_role("button", name="Request remediation").click()
-    assert page.get_by_text("Remediation was requested.").is_visible()
-    assert page.get_by_text("0 of 3 devices").is_visible()
+    expect(page.get_by_text("Remediation was requested.")).to_be_visible()
+    expect(page.get_by_text("0 of 3 devices")).to_be_visible()
     assert visitor.complaints == []
 
 
@@ -80,13 +81,13 @@ def test_attention_required_has_no_due_date(
     page.get_by_label("Due date").fill((today() + timedelta(days=9)).isoformat())
     page.get_by_label("Open a ticket in Intune").check()
     page.get_by_label("Remediation requested").select_option("attention_required")
-    assert not page.get_by_label("Due date").is_visible()
-    assert not page.get_by_label("Open a ticket in Intune").is_visible()
+    expect(page.get_by_label("Due date")).to_be_hidden()
+    expect(page.get_by_label("Open a ticket in Intune")).to_be_hidden()
     page.get_by_role("button", name="Go on").click()
-    assert page.get_by_text("It has no due date, no progress and no ticket").is_visible()
+    expect(page.get_by_text("It has no due date, no progress and no ticket")).to_be_visible()
     page.get_by_role("button", name="Request remediation").click()
-    assert page.get_by_text("has no progress and no ticket to follow").is_visible()
-    assert page.locator("progress").count() == 0
+    expect(page.get_by_text("has no progress and no ticket to follow")).to_be_visible()
+    expect(page.locator("progress")).to_have_count(0)
     assert visitor.complaints == []
 
 
@@ -96,15 +97,15 @@ def test_the_first_page_leads_to_completing_by_hand_which_shows_the_email(
     visitor.sign_in(ada_with_password.email, PASSWORD)
     page = visitor.page
     panel = page.get_by_role("region", name="Top remediation activities").first
-    assert panel.get_by_text("Due soon").is_visible()
+    expect(panel.get_by_text("Due soon")).to_be_visible()
     panel.get_by_role("link", name="Mark as completed “Update Google Chrome”").press("Enter")
-    assert page.get_by_text("5 devices are still exposed and are no longer followed.").is_visible()
+    expect(page.get_by_text("5 devices are still exposed and are no longer followed.")).to_be_visible()
     page.get_by_label("Why").fill("The machines were replaced.")
     page.get_by_role("button", name="Mark as completed").click()
-    assert page.get_by_role("definition").filter(has_text=ada_with_password.email).first.is_visible()
-    assert page.get_by_text("The machines were replaced.").is_visible()
+    expect(page.get_by_role("definition").filter(has_text=ada_with_password.email).first).to_be_visible()
+    expect(page.get_by_text("The machines were replaced.")).to_be_visible()
     visitor.go("/admin/")
-    assert page.get_by_text("No remediation is open.").is_visible()
+    expect(page.get_by_text("No remediation is open.")).to_be_visible()
     assert visitor.complaints == []
 
 
@@ -126,6 +127,6 @@ def test_no_page_scrolls_sideways(
         f"{PAGES}request-many/{chrome.pk}/",
     ):
         visitor.go(path)
-        assert visitor.page.locator("main").is_visible()
+        expect(visitor.page.locator("main")).to_be_visible()
         assert visitor.overflow() <= 0, path
     assert visitor.complaints == []

@@ -1,12 +1,12 @@
 """Who is told by mail that the glass was broken: once, later where mail does not go out, and again if nobody looks."""
 
 import smtplib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from celery import current_app
 from django.core import mail
-from django.core.cache import cache
 from pytest_django import Settings
 
 from portal.access.models import User
@@ -40,7 +40,12 @@ def test_everybody_who_decides_is_told_by_mail_once(
 
 
 def test_opening_rings_after_commit_and_the_sweep_rings_for_what_was_not_sent(
-    acme: Tenant, bix: User, bob: User, as_actor: AsActor, monkeypatch: pytest.MonkeyPatch
+    acme: Tenant,
+    bix: User,
+    bob: User,
+    as_actor: AsActor,
+    monkeypatch: pytest.MonkeyPatch,
+    forget_cache: Callable[[], None],
 ) -> None:
     rung: list[Any] = []
     monkeypatch.setattr(current_app, "send_task", lambda name, args: rung.append((name, args)))
@@ -48,11 +53,11 @@ def test_opening_rings_after_commit_and_the_sweep_rings_for_what_was_not_sent(
     assert rung == [(alarms.TASK, [str(acme.id)])]
     tasks.sweep()
     assert len(rung) == 1  # a bell that was just rung is quiet for a minute
-    cache.clear()
+    forget_cache()
     tasks.sweep()
     assert len(rung) == 2
     tasks.alarm(str(acme.id))
-    cache.clear()
+    forget_cache()
     tasks.sweep()
     assert len(rung) == 2  # it has gone out
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -36,9 +35,8 @@ REASON = "Ransomware is spreading through the ward."
 
 
 @pytest.fixture(autouse=True)
-def quiet_bells() -> None:
+def quiet_bells(forget_cache: Callable[[], None]) -> None:
     """No alarm of an earlier test keeps this one's from ringing."""
-    cache.clear()
 
 
 @pytest.fixture

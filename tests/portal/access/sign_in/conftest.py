@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.conf import LazySettings
@@ -17,10 +16,10 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(autouse=True)
-def fresh_counters(settings: LazySettings) -> None:
+def fresh_counters(settings: LazySettings, forget_cache: Callable[[], None]) -> None:
     """Count guesses and used codes apart from every other test's, where no other one sweeps, and hash quickly."""
     apart = settings.BROKER_URL.replace("db=0", "db=14")
-    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": apart, "KEY_PREFIX": uuid4().hex}}
+    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": apart}}
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
