@@ -17,9 +17,7 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture(autouse=True)
 def fresh_counters(settings: LazySettings, forget_cache: Callable[[], None]) -> None:
-    """Count guesses and used codes apart from every other test's, where no other one sweeps, and hash quickly."""
-    apart = settings.BROKER_URL.replace("db=0", "db=14")
-    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": apart}}
+    """Count guesses and used codes apart from every other test's, and hash quickly."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
