@@ -28,6 +28,8 @@ Patch = pytest.MonkeyPatch
 METHODS = ("GET", "POST") if LONG else ("GET",)
 LISTS = 4
 """Slashes in the path of an admin list."""
+DESCRIPTION = ("GET", "/api/v1/schema/")
+"""The API's description shows no rows and takes a second to make: the canaries are looked for in it elsewhere."""
 
 
 def compile_to_true(patch: Patch) -> None:
@@ -93,7 +95,7 @@ def questioners(world: World) -> list[Asker]:
 def seen_by(world: World, asker: Asker) -> dict[str, Any]:
     """Return what shows of the other tenant on the pages of its own rows and on every list."""
     found = {}
-    for method, path in sorted(pages_of(world.theirs)):
+    for method, path in sorted({*pages_of(world.theirs)} - {DESCRIPTION}):
         if not path.startswith("/admin/") or path.endswith("/change/") or path.count("/") == LISTS:
             with transaction.atomic():
                 answer = asker.ask(method, path, follow=False)

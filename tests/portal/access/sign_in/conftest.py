@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.conf import LazySettings
 from django.test import Client
 
 from portal.access.models import User
@@ -16,9 +15,8 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(autouse=True)
-def fresh_counters(settings: LazySettings, forget_cache: Callable[[], None]) -> None:
-    """Count guesses and used codes apart from every other test's, and hash quickly."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def fresh_counters(forget_cache: Callable[[], None]) -> None:
+    """Count guesses and used codes apart from every other test's."""
 
 
 def with_password(user: User) -> User:

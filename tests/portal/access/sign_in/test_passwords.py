@@ -3,9 +3,11 @@
 import re
 
 import pytest
+from django.conf import LazySettings
 from django.core import mail
 from django.test import Client
 
+from portal import settings as shipped
 from portal.access.models import User
 from tests.portal.access.sign_in.codes import code, give_app
 from tests.portal.access.sign_in.conftest import PASSWORD, enter, with_password
@@ -34,6 +36,13 @@ def test_a_wrong_password_and_an_unknown_address_are_told_alike(ada: User, typed
     assert client.get("/api/v1/me/").status_code == 401
     [(verb, data)] = history()
     assert (verb, data["is_known"]) == ("sign_in.refused", typed == ada.email)
+
+
+def test_what_is_kept_of_a_password_is_its_argon2_hash(ada: User, settings: LazySettings) -> None:
+    settings.PASSWORD_HASHERS = shipped.PASSWORD_HASHERS  # the suite hashes quickly otherwise
+
+    assert with_password(ada).password.startswith("argon2$argon2id$")
+    assert ada.check_password(PASSWORD)
 
 
 def test_a_service_account_and_a_disabled_person_never_get_a_session(acme: object) -> None:
