@@ -164,6 +164,7 @@ INSTALLED_APPS = [
     *(["portal.demo"] if IS_DEVELOPMENT else []),
 ]
 MIDDLEWARE = [
+    "portal.health.HealthPages",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "portal.headers.AnswerHeaders",
