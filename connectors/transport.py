@@ -157,11 +157,20 @@ def client(ca_file: str) -> httpx.Client:
 
 
 @lru_cache(maxsize=16)
+def trust_bundle(ca_file: str) -> ssl.SSLContext:
+    """Return who this process trusts to vouch for servers ("" for the system's bundle), read once: that takes long.
+
+    A bundle that changed on disk counts from the next start on.
+    """
+    return ssl.create_default_context(cafile=ca_file or None)
+
+
+@lru_cache(maxsize=16)
 def _client(ca_file: str, process_id: int) -> httpx.Client:
     # The process id is part of the key: a forked worker must not write on its parent's sockets.
-    trust = ssl.create_default_context(cafile=ca_file or None)
     # Many customers share the client: a cookie set for one must never travel for another.
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    web = httpx.Client(transport=_Transport(trust), follow_redirects=False, trust_env=False, cookies=no_cookies)
+    transport = _Transport(trust_bundle(ca_file))
+    web = httpx.Client(transport=transport, follow_redirects=False, trust_env=False, cookies=no_cookies)
     atexit.register(web.close)
     return web

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from connectors.outbound.addresses import reachable_addresses, read_url
 from connectors.outbound.outcomes import InDoubt, NotDelivered, Undeliverable
 from connectors.retry_after import parse_retry_after
-from connectors.transport import BoundedBackend, TransactionOpen, deadline
+from connectors.transport import BoundedBackend, TransactionOpen, deadline, trust_bundle
 from portal.secrets.secret_text import SecretText
 
 GONE: Final = 410
@@ -72,9 +72,8 @@ def _exchange(address: SecretText, body: bytes, headers: Mapping[str, str]) -> t
         ("User-Agent", USER_AGENT),
         *headers.items(),
     ]
-    trust = ssl.create_default_context()
     with (
-        httpcore.ConnectionPool(ssl_context=trust, retries=0, network_backend=_CheckedBackend()) as pool,
+        httpcore.ConnectionPool(ssl_context=trust_bundle(""), retries=0, network_backend=_CheckedBackend()) as pool,
         pool.stream("POST", target, headers=sent, content=body) as answer,
     ):
         found = {name.lower(): value for name, value in answer.headers}

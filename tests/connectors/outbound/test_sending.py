@@ -18,7 +18,9 @@ from django.utils import timezone
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy
 
-from connectors.outbound import sending, services
+from connectors import transport
+from connectors.outbound import posting, sending, services
+from connectors.outbound.addresses import reachable_addresses
 from connectors.outbound.models import Channel, Delivery
 from connectors.outbound.outcomes import NotDelivered
 from connectors.outbound.sending import MOST_ATTEMPTS, PAUSES_SECONDS, has_due, send_next
@@ -295,13 +297,39 @@ def test_tls_is_checked_against_the_name_and_the_name_is_looked_up_once(
         return resolve(host, *rest, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", note)
-    monkeypatch.setenv("SSL_CERT_FILE", ca_file)
+    monkeypatch.setattr(posting, "trust_bundle", lambda _system: ssl.create_default_context(cafile=ca_file))
 
     let_time_pass(acme)
     send_next(acme.id)
 
     assert only(acme).state == DeliveryState.DELIVERED
     assert names.count("localhost") == 1  # a second look-up could lead elsewhere
+
+
+def test_whom_to_trust_is_read_once_and_every_address_is_checked_anew(
+    acme: Tenant, receiver: Receiver, make_channel: MakeChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[object] = []
+    checked: list[str] = []
+
+    def note(host: str, port: int) -> list[str]:
+        checked.append(host)
+        return reachable_addresses(host, port)
+
+    def read_bundle(**options: object) -> ssl.SSLContext:
+        read.append(options)
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    monkeypatch.setattr(ssl, "create_default_context", read_bundle)
+    monkeypatch.setattr(posting, "reachable_addresses", note)
+    transport.trust_bundle.cache_clear()
+    make_channel("webhook", receiver.url)
+    for key in ("one", "two", "three"):
+        tell_acme(acme, key)
+        send_next(acme.id)
+    transport.trust_bundle.cache_clear()
+    assert [row.state for row in ledger(acme)] == [DeliveryState.DELIVERED] * 3
+    assert (len(read), len(checked)) == (1, 3)
 
 
 def test_outside_development_nothing_is_sent_into_a_private_network(
