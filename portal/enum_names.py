@@ -28,6 +28,7 @@ ENUM_NAMES: Final[Mapping[str, str]] = {
     "Origin": "remediation.vulnerabilities.states.Origin",
     "PartResult": "remediation.actions.taking_back.Result",
     "RecommendationStatus": "remediation.vulnerabilities.states.RecommendationStatus",
+    "RegisterLineOutcome": "remediation.vulnerabilities.api.exception_import.LINE_OUTCOMES",
     "RemediationOption": "remediation.vulnerabilities.states.RemediationOption",
     "RemediationPriority": "remediation.vulnerabilities.states.Priority",
     "RetentionKind": "remediation.retention.kinds.KIND_CHOICES",

@@ -2,6 +2,9 @@
 
 import csv
 import io
+import logging
+import re
+import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,15 +22,24 @@ from drf_spectacular.types import OpenApiTypes
 
 from portal.tenancy.scope import current_scope, has_scope, viewing
 
+logger = logging.getLogger(__name__)
+
 CSV_ANSWER: Final = {(200, "text/csv"): OpenApiTypes.STR}
 """What the OpenAPI schema says of an answer that is CSV."""
 
 CHUNK_BYTES: Final = 64 * 1024
-_HAS_FORMULA: Final = r"^[=+@\t\r\n-]|[;\t\r\n][=+@-]"
-_BEFORE_FORMULA: Final = r"^(?=[=+@\t\r\n-])|([;\t\r\n])(?=[=+@-])"
+LONGEST_SECONDS: Final = 1800
+"""How long an export may take in all: meanwhile PostgreSQL keeps every row that was deleted, and a web thread waits. A
+million rows of 100 bytes come through in that time at 60 kB/s."""
+_HAS_FORMULA: Final = r'^[=+@\t\r\n＝＋－＠-]|[;\t\r\n]"*[=+@＝＋－＠-]'
+_BEFORE_FORMULA: Final = r'^(?=[=+@\t\r\n＝＋－＠-])|([;\t\r\n]"*)(?=[=+@＝＋－＠-])'
 """What makes a spreadsheet read a cell as a formula (OWASP, "CSV Injection"), wherever a cell may begin: with the text,
 and, since most of Europe's spreadsheets split lines at semicolons and heed no quotes within a line, after each
-semicolon, tab and line end in it."""
+semicolon, tab and line end in it. Quotes right behind one of those are doubled in the file, so that they open and close
+an empty text before the formula. The wide signs are those of East Asian keyboards, which mean the same there."""
+
+_APOSTROPHE: Final = re.compile(r"""^'(?=[=+@\t\r\n＝＋－＠-])|([;\t\r\n]"*)'(?=[=+@＝＋－＠-])""")
+"""The apostrophes that guarding puts into a text."""
 
 _PLAIN: Final = (
     models.IntegerField,
@@ -38,6 +50,10 @@ _PLAIN: Final = (
     models.DurationField,
 )
 """Types whose values no spreadsheet takes for a formula worth the name: a negative number is a number."""
+
+
+class TooSlow(Exception):
+    """An export was cut off, since it did not end within LONGEST_SECONDS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +68,13 @@ def csv_response(queryset: QuerySet[Any], columns: Sequence[Column], *, name: st
     """Answer with the rows as CSV (RFC 4180, UTF-8, lines end with LF), as the file `name`.csv.
 
     The rows are those of the scope open now, read as of when the answer begins, in a transaction of its own that lasts
-    as long as the client reads. What a spreadsheet would take for a formula gets an apostrophe before it; times are
+    as long as the client reads, LONGEST_SECONDS at most; then the connection is cut, so that nobody takes a part for
+    the whole. What a spreadsheet would take for a formula gets an apostrophe before it; times are
     UTC in ISO 8601, lists are joined by "; ", a missing value is empty. Without a scope there are only headers.
     """
     tenant_ids = current_scope().tenant_ids if has_scope() else frozenset()
     return StreamingHttpResponse(
-        _stream(queryset, columns, tenant_ids),
+        _stream(queryset, columns, tenant_ids, name),
         content_type="text/csv; charset=utf-8",
         headers={
             "Content-Disposition": str(content_disposition_header(True, f"{name}.csv")),
@@ -66,7 +83,14 @@ def csv_response(queryset: QuerySet[Any], columns: Sequence[Column], *, name: st
     )
 
 
-def _stream(queryset: QuerySet[Any], columns: Sequence[Column], tenant_ids: Collection[UUID]) -> Iterator[bytes]:
+def unguarded(text: str) -> str:
+    """Return the text that was guarded in an export; one that began with such an apostrophe itself loses it."""
+    return _APOSTROPHE.sub(r"\1", text)
+
+
+def _stream(
+    queryset: QuerySet[Any], columns: Sequence[Column], tenant_ids: Collection[UUID], name: str
+) -> Iterator[bytes]:
     """Yield the file in chunks. Closed half-way, it ends PostgreSQL's work, the transaction and the scope."""
     headers = io.StringIO()
     csv.writer(headers, lineterminator="\n").writerow(column.header for column in columns)
@@ -82,7 +106,26 @@ def _stream(queryset: QuerySet[Any], columns: Sequence[Column], tenant_ids: Coll
             connection.cursor() as cursor,
             cursor.copy(f"COPY ({statement}) TO STDOUT (FORMAT csv)", parameters) as rows,
         ):
-            yield from _in_chunks(rows)
+            yield from _in_time(_in_chunks(rows), name)
+
+
+def _in_time(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
+    """Pass the chunks on to who keeps up. Raises TooSlow; the log tells of that, and of a client that went away.
+
+    A client that takes nothing at all never comes back for more: the socket's own patience ends that one
+    (`portal.slow_clients`).
+    """
+    ends_at = time.monotonic() + LONGEST_SECONDS
+    try:
+        for chunk in chunks:
+            if time.monotonic() > ends_at:
+                words = f"The CSV export “{name}” was cut: it did not end within {LONGEST_SECONDS} s."
+                logger.warning(words)
+                raise TooSlow(words)
+            yield chunk
+    except GeneratorExit:
+        logger.warning("The CSV export “%s” was broken off: its client went away, or took nothing for too long.", name)
+        raise
 
 
 def _in_chunks(rows: Iterator[bytes | memoryview]) -> Iterator[bytes]:

@@ -1,5 +1,6 @@
 """Fields that name rows: a foreign id in a body gets exactly the answer that an unknown id gets."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
@@ -44,3 +45,13 @@ class ReasonSerializer(serializers.Serializer):
     """Why somebody decides as they do; it goes on record."""
 
     reason = serializers.CharField(max_length=1000, help_text="Why; it goes on record.")
+
+
+class ExactSerializer(serializers.Serializer):
+    """A body that takes no field it does not know: a misspelt one would ask for something else than was meant."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return what was sent. Raises ValidationError, for each unknown field too."""
+        if isinstance(data, Mapping) and (unknown := sorted(data.keys() - self.fields.keys())):
+            raise serializers.ValidationError({str(name): [_("There is no such field.")] for name in unknown})
+        return super().to_internal_value(data)

@@ -1,4 +1,4 @@
-"""Reading request bodies: JSON, of bounded size and depth."""
+"""Reading request bodies: JSON of bounded size and depth, and CSV where an operation takes it."""
 
 from collections.abc import Mapping
 from typing import IO, Any
@@ -7,7 +7,9 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from rest_framework.exceptions import APIException, ParseError
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import BaseParser, JSONParser
+
+from portal.api.csv_import import decode_csv
 
 
 class BodyTooLarge(APIException):
@@ -25,10 +27,27 @@ class BoundedJSONParser(JSONParser):
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Return the parsed body. Raises BodyTooLarge and ParseError."""
-        request = (parser_context or {})["request"]
-        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            raise BodyTooLarge
+        _require_bounded(parser_context)
         try:
             return super().parse(stream, media_type, parser_context)
         except RecursionError as error:
             raise ParseError(_("The JSON is nested too deeply.")) from error
+
+
+class CsvParser(BaseParser):
+    """A file of CSV as the body itself, in UTF-8."""
+
+    media_type = "text/csv"
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return the text. Raises BodyTooLarge, and BadRequest for what is no UTF-8."""
+        _require_bounded(parser_context)
+        return decode_csv(stream.read())
+
+
+def _require_bounded(parser_context: Mapping[str, Any] | None) -> None:
+    request = (parser_context or {})["request"]
+    if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        raise BodyTooLarge

@@ -113,7 +113,7 @@ class DecideGroupSerializer(DecideSerializer):
 
 
 class ItemResultSerializer(serializers.Serializer):
-    """What came of one action. `not_found` is for an id that is unknown or another tenant's."""
+    """What came of one item. `not_found` is for an id that is unknown or another tenant's."""
 
     id = serializers.UUIDField()
     tenant = serializers.UUIDField(allow_null=True)
@@ -122,7 +122,7 @@ class ItemResultSerializer(serializers.Serializer):
 
 
 class ResultsSerializer(serializers.Serializer):
-    """A result for each action."""
+    """A result for each item."""
 
     results = ItemResultSerializer(many=True)
 

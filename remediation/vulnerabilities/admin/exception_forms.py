@@ -81,10 +81,12 @@ class ExceptionForm(forms.Form):
         """Return the fields, with `reach` and `expires_on` worked out from them."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         is_global = cleaned.get("scope") == WHOLE_TENANT
-        groups = frozenset() if is_global else frozenset(cleaned.get("groups", ()))
-        if not is_global and not groups and "groups" not in self.errors:
+        groups = frozenset(UUID(key) for key in cleaned.get("groups", ()))
+        if is_global and groups:
+            self.add_error("groups", _("“Applies to” says the whole tenant. Untick these, or choose “Device groups”."))
+        elif not is_global and not groups and "groups" not in self.errors:
             self.add_error("groups", _("Choose at least one device group."))
-        cleaned["reach"] = Reach(is_global, frozenset(UUID(key) for key in groups))
+        cleaned["reach"] = Reach(is_global, groups)
         if "term" in cleaned and "until" in cleaned:
             self._work_out_term(cleaned)
         return cleaned
@@ -92,6 +94,6 @@ class ExceptionForm(forms.Form):
     def _work_out_term(self, cleaned: dict[str, Any]) -> None:
         days = None if cleaned["term"] == UNTIL else int(cleaned["term"])
         try:
-            cleaned["expires_on"] = last_day(days, cleaned["until"] if days is None else None)
+            cleaned["expires_on"] = last_day(days, cleaned["until"])
         except BadRequest as refusal:
             self.add_error("until", str(refusal))

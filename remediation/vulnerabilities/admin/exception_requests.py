@@ -53,8 +53,7 @@ def choose_page(pages: ModelAdmin, request: HttpRequest, refusal: str) -> Templa
 
 def request_page(pages: ModelAdmin, request: HttpRequest, subject: Subject, form: ExceptionForm) -> TemplateResponse:
     """Return the form; once it is filled in, with what the exception would change and the button that sends it."""
-    shown = form.is_bound and form.is_valid()
-    reach = form.cleaned_data["reach"] if shown else None
+    asked = form.cleaned_data if form.is_bound and form.is_valid() else None
     context = {
         **pages.admin_site.each_context(request),
         "title": _("Request an exception"),
@@ -62,16 +61,17 @@ def request_page(pages: ModelAdmin, request: HttpRequest, subject: Subject, form
         "subject": subject,
         "tenant": Tenant.objects.get(pk=subject.tenant_id),
         "form": form,
-        "preview": preview(subject, reach) if reach is not None else None,
-        "previewed": _digest(reach) if reach is not None else "",
+        "preview": preview(subject, asked["reach"]) if asked else None,
+        "expires_on": asked["expires_on"] if asked else None,
+        "previewed": _digest(asked) if asked else "",
         "is_cve": bool(subject.cve_id),
     }
     return TemplateResponse(request, "vulnerabilities/exception_request.html", context)
 
 
 def is_to_be_sent(request: HttpRequest, form: ExceptionForm) -> bool:
-    """Return whether the person saw what this very scope would change, and sends it."""
-    return request.POST.get("step") == "send" and request.POST.get("previewed") == _digest(form.cleaned_data["reach"])
+    """Return whether the person saw what this very scope would change and until when, and sends it."""
+    return request.POST.get("step") == "send" and request.POST.get("previewed") == _digest(form.cleaned_data)
 
 
 def send(request: HttpRequest, subject: Subject, cleaned: dict[str, Any]) -> RecommendationException:
@@ -115,5 +115,7 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-def _digest(reach: Reach) -> str:
-    return "tenant" if reach.is_global else ",".join(sorted(str(key) for key in reach.group_ids))
+def _digest(asked: dict[str, Any]) -> str:
+    reach: Reach = asked["reach"]
+    scope = "tenant" if reach.is_global else ",".join(sorted(str(key) for key in reach.group_ids))
+    return f"{scope} {asked['expires_on']:%Y-%m-%d}"

@@ -21,13 +21,17 @@ from portal.access.roles import Capability
 from portal.access.scoped_admin import BY_TENANT, ReadOnlyAdmin, Section, actor_of, events_of
 from portal.api.csv_lists import csv_address, csv_of_list
 from portal.tenancy.scope import acting_for, has_scope
+from remediation.actions.states import Answer
 from remediation.safeguards.admin.asking import ask
 from remediation.safeguards.forms import SaidForm
 from remediation.vulnerabilities.admin import exception_requests
+from remediation.vulnerabilities.admin.exception_deciding import ask_about_chosen, decide_page
 from remediation.vulnerabilities.admin.exception_forms import ExceptionForm
+from remediation.vulnerabilities.admin.exception_import import import_page
 from remediation.vulnerabilities.admin.exception_verbs import VERBS, offered_verbs
 from remediation.vulnerabilities.exceptions.ending import HEADS_UP
 from remediation.vulnerabilities.exceptions.exporting import REGISTER_COLUMNS
+from remediation.vulnerabilities.exceptions.importing import source_of
 from remediation.vulnerabilities.exceptions.preview import preview_of
 from remediation.vulnerabilities.exceptions.telling import scope_in_words
 from remediation.vulnerabilities.models import RecommendationException
@@ -76,8 +80,9 @@ class ExceptionAdmin(ReadOnlyAdmin):
     list_display = ("thing", "state_badge", "tenant", "scope", "justification", "last_day", "exposed", "asker")
     list_filter = (BY_TENANT, "state", "kind", "justification", "is_global", EndingFilter)
     list_select_related = ("tenant", "recommendation", "requested_by")
-    search_fields = ("cve_id", "recommendation__name")
-    search_help_text = gettext_lazy("CVE or recommendation")
+    search_fields = ("cve_id", "recommendation__name", "requested_by__email")
+    search_help_text = gettext_lazy("CVE, recommendation or who asked")
+    actions = ("approve_chosen", "reject_chosen")
     ordering = ("-id",)
     sortable_by = ("last_day",)
     empty_message = gettext_lazy(
@@ -86,22 +91,55 @@ class ExceptionAdmin(ReadOnlyAdmin):
     )
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the page where a verb is confirmed, and the register as CSV."""
-        decide, csv = (self.admin_site.admin_view(view) for view in (self.decide_view, self.csv_view))
+        """Add the pages where verbs are confirmed, and the register as CSV, out and in."""
+        views = (self.decide_view, self.decide_many_view, self.csv_view, self.import_view)
+        decide, decide_many, csv, importing = (self.admin_site.admin_view(view) for view in views)
         name = "vulnerabilities_recommendationexception"
         return [
             path("<uuid:object_id>/<slug:verb_name>/decide/", decide, name=f"{name}_decide"),
+            path("decide/<slug:answer>/", decide_many, name=f"{name}_decide_many"),
             path("csv/", csv, name=f"{name}_csv"),
+            path("import/", importing, name=f"{name}_import"),
             *super().get_urls(),
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the register, with where to get it as it is filtered."""
-        return super().changelist_view(request, {"csv_url": csv_address(self, request), **(extra_context or {})})
+        shown = {"csv_url": csv_address(self, request), "may_import": self.has_add_permission(request)}
+        return super().changelist_view(request, {**shown, **(extra_context or {})})
 
     def csv_view(self, request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         """Give the register as it is filtered, as CSV."""
         return csv_of_list(self, request, REGISTER_COLUMNS, name="exceptions")
+
+    def import_view(self, request: HttpRequest) -> HttpResponse:
+        """Import a register: first what it would ask for is shown, then it is asked for."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return import_page(self, request)
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        """Return whether the person decides anywhere; the service asks again for the exception's own tenant."""
+        actor = actor_of(request)
+        return any(actor.may_anywhere(held) for held in (Capability.HANDLE_EXCEPTIONS, Capability.EXCEPT_WHOLE_TENANT))
+
+    @admin.action(description=gettext_lazy("Approve"), permissions=["decide"])
+    def approve_chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """Ask whether to approve what is ticked."""
+        return ask_about_chosen(self, request, Answer.APPROVE, queryset)
+
+    @admin.action(description=gettext_lazy("Reject"), permissions=["decide"])
+    def reject_chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """Ask whether to reject what is ticked."""
+        return ask_about_chosen(self, request, Answer.REJECT, queryset)
+
+    def decide_many_view(self, request: HttpRequest, answer: str) -> HttpResponse:
+        """Say what the answer brings about for each and ask for the reason, then do it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if answer not in Answer.values:
+            raise Http404
+        return decide_page(self, request, Answer(answer))
 
     def cards(self, request: HttpRequest) -> Iterable[Card]:
         """Count what waits and what is about to end."""
@@ -179,6 +217,7 @@ class ExceptionAdmin(ReadOnlyAdmin):
         who = [
             (gettext_lazy("Requested by"), row.requested_by or NOTHING),
             (gettext_lazy("Requested"), show_age(row.requested_at)),
+            *_imported_from(row),
             (gettext_lazy("Decided by"), row.decided_by or NOTHING),
             (gettext_lazy("Decided"), show_age(row.decided_at)),
             (gettext_lazy("Reason of the decision"), row.decision_reason or NOTHING),
@@ -240,13 +279,18 @@ class ExceptionAdmin(ReadOnlyAdmin):
         return exception_requests.request_page(self, request, subject, form)
 
     def decide_view(self, request: HttpRequest, object_id: UUID, verb_name: str) -> HttpResponse:
-        """Say what the verb brings about and ask for the reason, then do it."""
+        """Say what the verb brings about and ask for the reason, then do it.
+
+        Raises SecondFactorNeeded where that would be needed in the end, so that nobody types a reason for nothing.
+        """
         if not self.has_view_permission(request):
             raise PermissionDenied
         row = self.get_object(request, str(object_id))
         verb = VERBS.get(verb_name)
         if row is None or verb is None:
             raise Http404
+        if verb_name == "approve" and row.is_global and verb_name in offered_verbs(row, actor_of(request)):
+            actor_of(request).require_second_factor()
         form = SaidForm(request.POST if request.method == "POST" else None)
         if form.is_bound and form.is_valid():
             return self._carry_out(request, verb_name, row, form.cleaned_data["reason"])
@@ -273,6 +317,15 @@ class ExceptionAdmin(ReadOnlyAdmin):
         else:
             self.message_user(request, str(verb.done), messages.SUCCESS)
         return HttpResponseRedirect(_page_of(row.pk))
+
+
+def _imported_from(row: RecommendationException) -> list[tuple[Any, str]]:
+    """Return the file and line of what was imported, as its history says."""
+    source = source_of(row)
+    if source is None:
+        return []
+    words = _("Line %(line)d of “%(file)s”") if source["file"] else _("Line %(line)d of a file sent to the API")
+    return [(gettext_lazy("Imported"), words % source)]
 
 
 def _thing_link(row: RecommendationException) -> str:

@@ -15,15 +15,27 @@ from rest_framework.response import Response
 from investigations.models import DeviceGroup
 from portal.access.roles import Capability
 from portal.api.csv_export import CSV_ANSWER, csv_response
-from portal.api.fields import PersonSerializer, ReasonSerializer, RowField
+from portal.api.fields import ExactSerializer, PersonSerializer, ReasonSerializer, RowField
 from portal.api.filters import TenantFilterSet
 from portal.api.idempotency import replayable
+from portal.api.parsing import CsvParser
 from portal.api.viewsets import ReadingViewSet
 from portal.tenancy.models import PROVIDER_TENANT_ID, Tenant
 from portal.tenancy.scope import acting_for
+from remediation.actions.api.groups import DecideSerializer, ResultsSerializer
+from remediation.actions.states import Answer
+from remediation.vulnerabilities.api.exception_import import (
+    CSV_BODY,
+    ImportedRegisterSerializer,
+    PreviewedRegisterSerializer,
+    text_of,
+    told,
+)
+from remediation.vulnerabilities.exceptions.bulk import MOST, decide_many
 from remediation.vulnerabilities.exceptions.cancelling import cancel, cancel_group
 from remediation.vulnerabilities.exceptions.deciding import approve, reject
 from remediation.vulnerabilities.exceptions.exporting import REGISTER_COLUMNS
+from remediation.vulnerabilities.exceptions.importing import import_register, preview_register, source_of
 from remediation.vulnerabilities.exceptions.preview import preview, preview_of
 from remediation.vulnerabilities.exceptions.requesting import (
     JUSTIFICATIONS,
@@ -92,6 +104,14 @@ class PreviewSerializer(serializers.Serializer):
     groups = GroupPreviewSerializer(many=True)
 
 
+class ImportSourceSerializer(serializers.Serializer):
+    """The file that an import asked for an exception in, and the line of it."""
+
+    file = serializers.CharField(allow_blank=True, help_text="Its name; empty where it was sent to the API.")
+    line = serializers.IntegerField()
+    sha256 = serializers.CharField(help_text="Of the file.")
+
+
 class ExceptionSerializer(serializers.ModelSerializer):
     """An exception. `expires_on` is the last day it covers, UTC; `ended_by` is null for what ended by itself."""
 
@@ -117,9 +137,10 @@ class ExceptionDetailSerializer(ExceptionSerializer):
     """An exception; while it waits, with what granting it would change."""
 
     preview = serializers.SerializerMethodField(help_text="Null once it was decided.")
+    imported_from = serializers.SerializerMethodField(help_text="Null for what was not imported.")
 
     class Meta(ExceptionSerializer.Meta):
-        fields = (*_FIELDS, "preview")
+        fields = (*_FIELDS, "preview", "imported_from")
         read_only_fields = fields
 
     @extend_schema_field(PreviewSerializer(allow_null=True))
@@ -128,8 +149,13 @@ class ExceptionDetailSerializer(ExceptionSerializer):
         waits = exception.state == ExceptionState.REQUESTED
         return PreviewSerializer(preview_of(exception)).data if waits else None
 
+    @extend_schema_field(ImportSourceSerializer(allow_null=True))
+    def get_imported_from(self, exception: RecommendationException) -> Any:
+        """Return the file and line it was asked for in."""
+        return source_of(exception)
 
-class PreviewRequestSerializer(serializers.Serializer):
+
+class PreviewRequestSerializer(ExactSerializer):
     """An exception to be: for a `recommendation`, or a `cve_id` in a `tenant`; for `groups`, or `is_global`."""
 
     recommendation = RowField(queryset=Recommendation.objects.all(), required=False)
@@ -162,7 +188,13 @@ class RequestExceptionSerializer(PreviewRequestSerializer):
     expires_on = serializers.DateField(required=False, help_text="Today or later, at most 365 days off.")
 
 
-class CancelSerializer(ReasonSerializer):
+class DecideExceptionsSerializer(ExactSerializer, DecideSerializer):
+    """One answer about the exceptions with these ids."""
+
+    ids = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=MOST)
+
+
+class CancelSerializer(ExactSerializer, ReasonSerializer):
     """Why it ends, and for which of its device groups; without one, altogether."""
 
     group = serializers.UUIDField(required=False, help_text="The id of one of its device groups.")
@@ -191,6 +223,7 @@ class ExceptionFilterSet(TenantFilterSet):
     cve = CharFilter(field_name="cve_id", lookup_expr="iexact", label="For this CVE.")
     ending_before = DateFilter(field_name="expires_on", lookup_expr="lt", label="With a last day before this (UTC).")
     is_global = BooleanFilter(label="For a whole tenant, or not.")
+    requested_by = UUIDFilter(field_name="requested_by_id", label="Asked for by this person, by their id.")
 
     class Meta:
         model = RecommendationException
@@ -251,7 +284,10 @@ class ExceptionViewSet(ReadingViewSet):
     @action(detail=True, methods=["post"])
     @replayable
     def approve(self, request: Request, pk: str) -> Response:
-        """Grant an exception that somebody else asked for; one for the whole tenant suspends those by group."""
+        """Grant an exception that somebody else asked for.
+
+        One for the whole tenant takes a fresh second factor, and suspends those by group.
+        """
         return self._carry_out(approve)
 
     @extend_schema(request=ReasonSerializer, responses=ExceptionDetailSerializer)
@@ -289,6 +325,41 @@ class ExceptionViewSet(ReadingViewSet):
         """Stream the register as CSV, with the filters of the list."""
         rows = self.filter_queryset(self.get_queryset()).select_related(None)
         return csv_response(rows.order_by("-id"), REGISTER_COLUMNS, name="exceptions")
+
+    @extend_schema(request=CSV_BODY, responses=ImportedRegisterSerializer)
+    @action(detail=False, methods=["post"], url_path="import", url_name="import", parser_classes=[CsvParser])
+    @replayable
+    def import_register(self, request: Request) -> Response:
+        """Ask for an exception per line of a register in CSV, UTF-8; each waits for a second person.
+
+        The columns are those of `export/`, of which these count: `tenant` (name, short name or id), `recommendation_id`
+        or `cve`, `device_groups` (parted by semicolons) or `whole_tenant`, `justification` (Microsoft's current set or
+        the one before), `context` and `last_day`. At most 1,000 lines and 2 MB. A line that is refused does not keep
+        the others; what is open already is refused, so sending a file twice makes nothing twice.
+        """
+        found = import_register(text_of(request), name="", actor=self.actor)
+        return Response(ImportedRegisterSerializer(told(found)).data)
+
+    @extend_schema(request=CSV_BODY, responses=PreviewedRegisterSerializer)
+    @action(detail=False, methods=["post"], url_path="import/preview", parser_classes=[CsvParser])
+    def preview_import(self, request: Request) -> Response:
+        """Say what `import/` would ask for and what it would refuse; nothing is asked for and nothing changes."""
+        found = preview_register(text_of(request), name="", actor=self.actor)
+        return Response(PreviewedRegisterSerializer(told(found)).data)
+
+    @extend_schema(request=DecideExceptionsSerializer, responses=ResultsSerializer)
+    @action(detail=False, methods=["post"])
+    @replayable
+    def decide(self, request: Request) -> Response:
+        """Approve or reject up to 300 exceptions, with a result for each.
+
+        Each is held to the rules of deciding about one; one that is refused does not keep the others.
+        """
+        body = DecideExceptionsSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        asked = body.validated_data
+        results = decide_many(asked["ids"], Answer(asked["answer"]), actor=self.actor, reason=asked["reason"])
+        return Response(ResultsSerializer({"results": results}).data)
 
     def _carry_out(self, verb: Callable[..., RecommendationException]) -> Response:
         found = self.get_object()

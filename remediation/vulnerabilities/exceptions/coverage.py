@@ -1,6 +1,7 @@
 """What exceptions in effect cover, in SQL: the beginning of every statement that asks it.
 
-Each piece is a named query for a WITH clause; they take the tenant's id as the parameter `tenant`.
+Each piece is a named query for a WITH clause; they take the tenant's id as the parameter `tenant`, and as `only` the
+ids of the recommendations that are asked about, null for all of them.
 """
 
 from typing import Final
@@ -15,7 +16,7 @@ reached AS MATERIALIZED (
     SELECT r.id, r.cve_ids,
            r.cves_read_at IS NOT NULL AND cardinality(r.cve_ids) >= greatest(r.weaknesses, 1) AS has_all_cves
     FROM vulnerabilities_recommendation r
-    WHERE r.tenant_id = %(tenant)s
+    WHERE r.tenant_id = %(tenant)s AND (%(only)s::uuid[] IS NULL OR r.id = ANY (%(only)s::uuid[]))
       AND (r.id IN (SELECT e.recommendation_id FROM in_effect e WHERE e.recommendation_id IS NOT NULL)
            OR r.cve_ids && ARRAY(SELECT e.cve_id FROM in_effect e WHERE e.cve_id <> ''))
 ),

@@ -30,9 +30,17 @@ def approve(exception_id: UUID, *, actor: Actor, reason: str) -> RecommendationE
     """Grant an exception that somebody else asked for.
 
     A global one suspends those by group of the same thing; one by group is suspended itself while a global one is in
-    effect. Raises BadRequest without a reason, Forbidden without the right or for the requester, Conflict where it does
-    not wait any more, its last day is over, or the requester may no longer ask for it.
+    effect. Raises BadRequest without a reason, Forbidden without the right or for the requester, SecondFactorNeeded for
+    a global one without a fresh second factor, Conflict where it does not wait any more, its last day is over, or the
+    requester may no longer ask for it.
     """
+    exception = grant(exception_id, actor=actor, reason=reason)
+    refresh_effects(exception.tenant_id)
+    return exception
+
+
+def grant(exception_id: UUID, *, actor: Actor, reason: str) -> RecommendationException:
+    """Do as `approve`, and leave working out what the tenant's exceptions cover to who grants several. Raises as it."""
     exception = lock(exception_id)
     reason = stated(reason)
     with refusals_on_record(
@@ -43,6 +51,8 @@ def approve(exception_id: UUID, *, actor: Actor, reason: str) -> RecommendationE
         actor=actor,
     ):
         _require_second_person(exception, actor)
+        if exception.is_global:
+            actor.require_second_factor()
         _require_waiting(exception)
         _require_sense(exception)
     expected = preview_of(exception)
@@ -58,7 +68,6 @@ def approve(exception_id: UUID, *, actor: Actor, reason: str) -> RecommendationE
     to = ExceptionState.SUSPENDED if is_under_global else ExceptionState.IN_EFFECT
     move(exception, to, actor=actor.stamp, reason=reason, changes=changes)
     follow_global(exception, actor=actor.stamp)
-    refresh_effects(exception.tenant_id)
     return exception
 
 

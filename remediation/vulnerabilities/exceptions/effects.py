@@ -118,8 +118,8 @@ def refresh_effects(tenant_id: UUID) -> None:
         hold(tenant_id)
         take_turn(tenant_id)  # who stores recommendations locks the same rows in another order
         with connection.cursor() as cursor:
-            cursor.execute(_SET_STATUS, {"tenant": tenant_id})
-            cursor.execute(_SET_DEVICES, {"tenant": tenant_id})
+            cursor.execute(_SET_STATUS, {"tenant": tenant_id, "only": None})
+            cursor.execute(_SET_DEVICES, {"tenant": tenant_id, "only": None})
             come = dict(cursor.fetchall())
             cursor.execute(_COUNT_NEW, {"tenant": tenant_id})
         grown = RecommendationException.objects.filter(pk__in=come).select_related("recommendation").order_by("pk")

@@ -16,7 +16,7 @@ WITH {COVERED}
 SELECT d.group_id, count(DISTINCT x.device_id)
 FROM vulnerabilities_exposure x
 JOIN investigations_device d ON d.tenant_id = %(tenant)s AND d.id = x.device_id
-WHERE x.tenant_id = %(tenant)s AND x.recommendation_id = ANY (%(recommendations)s)
+WHERE x.tenant_id = %(tenant)s AND x.recommendation_id = ANY (%(only)s)
   AND NOT EXISTS (SELECT FROM covered c WHERE c.recommendation_id = x.recommendation_id AND c.group_id = d.group_id)
   AND NOT EXISTS (SELECT FROM in_effect e
                   WHERE e.cve_id = %(cve)s AND e.cve_id <> '' AND (e.is_global OR d.group_id = ANY (e.group_ids)))
@@ -83,6 +83,6 @@ def _exposed_by_group(subject: Subject) -> dict[UUID, int]:
     with connection.cursor() as cursor:
         cursor.execute(
             _EXPOSED_BY_GROUP,
-            {"tenant": subject.tenant_id, "recommendations": recommendations, "cve": subject.cve_id},
+            {"tenant": subject.tenant_id, "only": recommendations, "cve": subject.cve_id},
         )
         return dict(cursor.fetchall())

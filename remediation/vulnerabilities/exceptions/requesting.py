@@ -1,8 +1,9 @@
 """Asking for an exception: what it may be for, whom it may apply to, why, and for how long."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -11,9 +12,10 @@ from django.utils.translation import gettext as _
 from connectors.outbound.telling import tell
 from investigations.models import DeviceGroup
 from portal.access.actors import Actor
-from portal.access.exceptions import BadRequest, Conflict
+from portal.access.exceptions import Conflict
 from portal.access.roles import Capability
 from portal.api.fields import NOT_YOURS
+from remediation.vulnerabilities.activities.requesting import UnfitRequest
 from remediation.vulnerabilities.exceptions import telling
 from remediation.vulnerabilities.exceptions.transitions import hold, note
 from remediation.vulnerabilities.models import Recommendation, RecommendationException
@@ -38,7 +40,7 @@ JUSTIFICATIONS: Final = (
     Justification.PLANNED_REMEDIATION,
     Justification.CVE_WITHOUT_PATCH,
 )
-"""Microsoft's current set; the last is for exceptions of CVEs alone. The older ones only ever came with an import."""
+"""Microsoft's current set; the last is for exceptions of CVEs alone. The older ones come with an import alone."""
 
 
 def justifications_for(kind: ExceptionKind) -> list[Justification]:
@@ -92,7 +94,8 @@ def subject_of_cve(tenant_id: UUID, cve_id: str) -> Subject:
     """Return a CVE of a tenant as something to be excepted. Raises BadRequest for what is no CVE's id."""
     cleaned = cve_id.strip().upper()
     if not is_cve(cleaned):
-        raise BadRequest(_("“%(text)s” is no CVE: write it like CVE-2026-12345.") % {"text": cve_id})
+        words = _("“%(text)s” is no CVE: write it like CVE-2026-12345.")
+        raise UnfitRequest("cve_id", words % {"text": cve_id})
     return Subject(tenant_id, cve_id=cleaned)
 
 
@@ -101,14 +104,15 @@ def last_day(days: int | None, on: date | None) -> date:
     first = today()
     if days is not None and on is None:
         if days not in LENGTHS:
-            raise BadRequest(_("The terms on offer are 30, 60 and 90 days; give a last day for any other."))
+            raise UnfitRequest("days", _("The terms on offer are 30, 60 and 90 days; give a last day for any other."))
         last = first + timedelta(days=days)
     elif on is not None and days is None:
         last = on
     else:
-        raise BadRequest(_("Give a number of days or a last day, one of the two."))
+        raise UnfitRequest("expires_on", _("Give a number of days or a last day, one of the two."))
     if not first <= last <= first + timedelta(days=LONGEST_DAYS):
-        raise BadRequest(_("The last day is today or later, and at most %(most)d days off.") % {"most": LONGEST_DAYS})
+        words = _("The last day is today or later, and at most %(most)d days off.")
+        raise UnfitRequest("expires_on", words % {"most": LONGEST_DAYS})
     return last
 
 
@@ -128,16 +132,51 @@ def request_exception(
     expires_on: date,
     actor: Actor,
 ) -> RecommendationException:
-    """Ask for an exception; it has no effect before a second person grants it.
+    """Ask for an exception and tell the IT admins; it has no effect before a second person grants it.
 
-    `expires_on` is what `last_day` returned. Raises Forbidden without the right, BadRequest for what makes no sense,
-    Conflict for a recommendation that is gone and for what is excepted already.
+    `expires_on` is what `last_day` returned. Raises what `place_request` raises.
+    """
+    exception = place_request(
+        subject,
+        reach,
+        justification=justification,
+        context=context,
+        expires_on=expires_on,
+        actor=actor,
+        accepted=justifications_for(subject.kind),
+    )
+    tell(
+        exception.tenant_id,
+        telling.requested(exception, by=actor.label),
+        key=f"exception-requested:{exception.pk}",
+    )
+    return exception
+
+
+def place_request(
+    subject: Subject,
+    reach: Reach,
+    *,
+    justification: Justification,
+    context: str,
+    expires_on: date,
+    actor: Actor,
+    accepted: Collection[Justification],
+    source: Mapping[str, Any] | None = None,
+) -> RecommendationException:
+    """Ask for an exception without a word to the IT admins: who places many tells of them once.
+
+    `accepted` are the justifications that will do. `source` goes on record where it was read from a file. Raises
+    Forbidden without the right, BadRequest for what makes no sense, Conflict for a recommendation that is gone and for
+    what is excepted already; then nothing was written.
     """
     actor.require(Capability.HANDLE_REMEDIATION, subject.tenant_id)
-    if justification not in justifications_for(subject.kind):
-        raise BadRequest(_("“%(words)s” does not justify an exception of this kind.") % {"words": justification.label})
+    if justification not in accepted:
+        words = _("“%(words)s” does not justify an exception of this kind.")
+        raise UnfitRequest("justification", words % {"words": justification.label})
     if not 1 <= len(context.strip()) <= LONGEST_CONTEXT:
-        raise BadRequest(_("Say why in at most %(most)d characters; it goes on record.") % {"most": LONGEST_CONTEXT})
+        words = _("Say why in at most %(most)d characters; it goes on record.")
+        raise UnfitRequest("context", words % {"most": LONGEST_CONTEXT})
     hold(subject.tenant_id)
     if not subject.recommendations().exists():
         raise Conflict(_gone(subject))
@@ -155,7 +194,7 @@ def request_exception(
         expires_on=expires_on,
         requested_by_id=actor.id,
     )
-    _note_requested(exception, actor)
+    _note_requested(exception, actor, source)
     return exception
 
 
@@ -165,7 +204,7 @@ def checked_groups(subject: Subject, reach: Reach) -> list[DeviceGroup]:
     Raises BadRequest for a choice that is none and for other tenants' groups, Conflict where the same is open already.
     """
     if reach.is_global == bool(reach.group_ids):
-        raise BadRequest(_("Choose device groups, or the whole tenant, one of the two."))
+        raise UnfitRequest("groups", _("Choose device groups, or the whole tenant, one of the two."))
     if reach.is_global:
         if subject.open_exceptions().filter(is_global=True).exists():
             raise Conflict(_("There is one for the whole tenant already. Open it to see how far it is."))
@@ -173,7 +212,7 @@ def checked_groups(subject: Subject, reach: Reach) -> list[DeviceGroup]:
     groups = DeviceGroup.objects.filter(pk__in=reach.group_ids, tenant_id=subject.tenant_id)
     chosen = list(groups.order_by("is_default", "rank"))
     if len(chosen) < len(reach.group_ids):
-        raise BadRequest(str(NOT_YOURS))
+        raise UnfitRequest("groups", str(NOT_YOURS))
     free = {group.pk for group in free_groups(subject)}
     if taken := [group.name for group in chosen if group.pk not in free]:
         raise Conflict(
@@ -189,22 +228,18 @@ def _gone(subject: Subject) -> str:
     return _("No recommendation of this tenant names %(cve)s. Check how it is written.") % {"cve": subject.cve_id}
 
 
-def _note_requested(exception: RecommendationException, actor: Actor) -> None:
+def _note_requested(exception: RecommendationException, actor: Actor, source: Mapping[str, Any] | None) -> None:
+    after: dict[str, Any] = {
+        "state": str(ExceptionState.REQUESTED),
+        "groups": exception.group_names,
+        "justification": str(exception.justification),
+        "expires_on": exception.expires_on.isoformat(),
+    }
     note(
         exception,
         "requested",
         before=None,
-        after={
-            "state": str(ExceptionState.REQUESTED),
-            "groups": exception.group_names,
-            "justification": str(exception.justification),
-            "expires_on": exception.expires_on.isoformat(),
-        },
+        after=after if source is None else after | {"imported_from": dict(source)},
         actor=actor.stamp,
         reason=exception.context,
-    )
-    tell(
-        exception.tenant_id,
-        telling.requested(exception, by=actor.label),
-        key=f"exception-requested:{exception.pk}",
     )

@@ -1,5 +1,6 @@
 """What IT admins are told about exceptions."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from django.urls import reverse
@@ -9,7 +10,7 @@ from django.utils.translation import gettext_noop
 
 from connectors.outbound.telling import Event, Notice, said_later
 from remediation.vulnerabilities.models import RecommendationException
-from remediation.vulnerabilities.states import Justification
+from remediation.vulnerabilities.states import ExceptionState, Justification
 
 _SUBJECTS: Final = {
     Event.EXCEPTION_REQUESTED: gettext_noop("An exception for %(thing)s waits for a second person"),
@@ -22,6 +23,20 @@ _SUBJECTS: Final = {
 def requested(exception: RecommendationException, *, by: str) -> Notice:
     """Say that an exception waits for a second person."""
     return _notice(Event.EXCEPTION_REQUESTED, exception, (_("Requested by"), by))
+
+
+def imported(exceptions: Sequence[RecommendationException], *, by: str) -> Notice:
+    """Say once that several exceptions of a tenant, at least one, wait for a second person."""
+    subject = said_later(
+        gettext_noop("%(count)s imported exceptions wait for a second person"), count=str(len(exceptions))
+    )
+    facts = [
+        (_("Exceptions for"), ", ".join(dict.fromkeys(str(exception) for exception in exceptions))),
+        (_("Requested by"), by),
+    ]
+    register = reverse("admin:vulnerabilities_recommendationexception_changelist")
+    path = f"{register}?state__exact={ExceptionState.REQUESTED.value}"
+    return Notice(Event.EXCEPTION_REQUESTED, subject, facts, path, "exception", exceptions[0].pk)
 
 
 def ending(exception: RecommendationException) -> Notice:

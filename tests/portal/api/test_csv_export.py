@@ -10,6 +10,7 @@ from django.db.models import Func, IntegerField, Value
 from django.db.models.functions import Length
 
 from investigations.models import Device
+from portal.api import csv_export
 from portal.api.csv_export import CHUNK_BYTES, Column, csv_response
 from portal.tenancy.scope import acting_for, has_scope, viewing
 from tests.factories import make_device
@@ -22,7 +23,7 @@ def rows_of(response):
     return list(csv.reader(io.StringIO(b"".join(response.streaming_content).decode(), newline="")))
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
 def test_a_spreadsheet_runs_nothing_of_it(start, acme):
     make_device(acme, f"{start}cmd|' /C calc'!A0")
     with acting_for(acme.id):
@@ -31,7 +32,7 @@ def test_a_spreadsheet_runs_nothing_of_it(start, acme):
     assert rows_of(response) == [["Device, by name", "Tenant"], [f"'{start}cmd|' /C calc'!A0", "Acme"]]
 
 
-@pytest.mark.parametrize("separator", [";", "\t", "\n", "\r\n"])
+@pytest.mark.parametrize("separator", [";", "\t", "\n", "\r\n", ';"', ';""'])
 def test_nor_where_a_spreadsheet_splits_lines_at_semicolons(separator, acme):
     make_device(acme, f"pc{separator}=cmd|' /C calc'!A0;@SUM(1);")
     with acting_for(acme.id):
@@ -93,7 +94,7 @@ def test_it_is_a_file_that_nobody_keeps(acme):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_client_that_goes_away_ends_the_query_and_the_scope(acme):
+def test_a_client_that_goes_away_ends_the_query_and_the_scope(acme, caplog):
     make_device(acme, "x" * 1000)
     numbers = Func(
         Value(1), Value(100_000_000), function="generate_series", output_field=IntegerField(), set_returning=True
@@ -108,7 +109,21 @@ def test_a_client_that_goes_away_ends_the_query_and_the_scope(acme):
     response.close()
 
     assert datetime.now(UTC) - started < timedelta(seconds=5)
+    assert "“endless” was broken off" in caplog.text
     assert not has_scope()
     assert not connection.in_atomic_block
     with acting_for(acme.id):
         assert Device.objects.count() == 1
+
+
+def test_an_export_that_does_not_end_in_time_is_cut_and_the_log_says_so(acme, monkeypatch, caplog):
+    make_device(acme, "pc")
+    monkeypatch.setattr(csv_export, "LONGEST_SECONDS", 0)
+    with acting_for(acme.id):
+        response = csv_response(Device.objects.all(), COLUMNS, name="devices")
+
+    with pytest.raises(csv_export.TooSlow):
+        rows_of(response)
+
+    assert "“devices” was cut" in caplog.text
+    assert not has_scope()

@@ -1,5 +1,6 @@
 """The pages of exceptions: the preview before anything is sent, who may do what, the register and the cards."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from portal.tenancy.models import Tenant
 from portal.tenancy.scope import acting_for
 from remediation.vulnerabilities.models import RecommendationException
 from tests.factories import make_group
+from tests.portal.access.sign_in.codes import give_app
 from tests.remediation.vulnerabilities.exceptions.conftest import CVE, Ask, Estate
 
 pytestmark = pytest.mark.django_db
@@ -26,6 +28,14 @@ def words(answer: Any) -> str:
     return " ".join(answer.content.decode().split())
 
 
+def stale(client: Client) -> Client:
+    """Let the second factor this client showed be six minutes old."""
+    session = client.session
+    session["account_authentication_methods"] = [{"method": "mfa", "type": "totp", "at": time.time() - 360}]
+    session.save()
+    return client
+
+
 def rows(tenant: Tenant) -> list[RecommendationException]:
     with acting_for(tenant.id):
         return list(RecommendationException.objects.order_by("pk"))
@@ -36,17 +46,30 @@ def test_nothing_is_sent_before_what_it_changes_was_shown(estate: Estate, ada: U
     wanted = WHY | {"scope": "groups", "groups": [str(estate.servers.pk)]}
     shown = client.post(page, wanted | {"step": "send"})
     assert "Exposed devices: 3 now, 1 with this exception." in words(shown)
+    last_day = estate.today() + timedelta(days=30)
+    assert f"up to and including {last_day} (UTC)" in words(shown)
     assert rows(estate.tenant) == []
 
-    seen = {"step": "send", "previewed": str(estate.servers.pk)}
+    seen = {"step": "send", "previewed": f"{estate.servers.pk} {last_day}"}
     other = client.post(page, wanted | seen | {"groups": [str(estate.laptops.pk)]})
     assert "3 now, 2 with this exception." in words(other)
+    longer = client.post(page, wanted | seen | {"term": "90"})
+    assert f"up to and including {estate.today() + timedelta(days=90)} (UTC)" in words(longer)
     assert rows(estate.tenant) == []
 
     sent = client.post(page, wanted | seen, follow=True)
     assert "It waits for a second person." in words(sent)
     assert "You asked for this exception yourself" in words(sent)
     assert [row.state for row in rows(estate.tenant)] == ["requested"]
+
+
+def test_two_answers_to_one_question_are_refused_where_they_stand(estate: Estate, ada: User, browse: Browse) -> None:
+    client, page = browse(ada), f"{PAGES}add/?recommendation={estate.browser.pk}"
+    soon = estate.today() + timedelta(days=5)
+    both = WHY | {"scope": "tenant", "groups": [str(estate.servers.pk)], "until": soon, "step": "preview"}
+    shown = client.post(page, both)
+    assert sorted(shown.context["form"].errors) == ["groups", "until"]
+    assert ("says the whole tenant" in words(shown), "What it would change" in words(shown)) == (True, False)
 
 
 def test_groups_excepted_already_are_not_offered(estate: Estate, ask: Ask, ada: User, browse: Browse) -> None:
@@ -89,6 +112,24 @@ def test_the_second_person_reads_the_effect_and_grants(estate: Estate, ask: Ask,
     assert "The exception is granted." in done
     assert "2 devices." in done
     assert estate.left() == ("partial_exception", 1)
+
+
+def test_granting_one_for_the_whole_tenant_asks_for_a_fresh_second_factor_before_the_reason(
+    estate: Estate, ask: Ask, bob: User, tess: User, browse: Browse
+) -> None:
+    exception = ask()
+    page = f"{PAGES}{exception.pk}/approve/decide/"
+    give_app(tess)
+    client, clerk = stale(browse(tess)), stale(browse(bob))
+    for answer in (client.get(page), client.post(page, {"reason": "Seen."})):
+        assert answer["Location"].startswith("/accounts/2fa/reauthenticate/")
+    assert client.get(page.replace("approve", "reject")).status_code == 200
+    address = f"/api/v1/exceptions/{exception.pk}/approve/"
+    refused = client.post(address, {"reason": "Seen."}, content_type="application/json")
+    assert (refused.status_code, refused.json()["type"]) == (403, "/problems/second-factor-needed")
+    assert estate.state(exception) == "requested"
+    assert clerk.get(page).status_code == 200, "who may not decide is told so, not asked who they are"
+    assert "The exception is granted." in words(browse(tess).post(page, {"reason": "Seen."}, follow=True))
 
 
 def test_one_group_is_let_go_from_the_page(estate: Estate, grant: Ask, bob: User, browse: Browse) -> None:

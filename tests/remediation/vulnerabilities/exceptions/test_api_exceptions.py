@@ -94,27 +94,36 @@ def test_of_ones_own_two_tenants_groups_are_not_mixed(
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "field"),
     [
-        {"cve_id": CVE},
-        {"days": 31},
-        {"days": None, "expires_on": "2020-01-01"},
-        {"expires_on": "2026-12-01"},
-        {"justification": "cve_without_patch"},
-        {"justification": "business_need"},
-        {"context": " "},
-        {"groups": []},
-        {"is_global": True},
+        ({"cve_id": CVE}, "non_field_errors"),
+        ({"days": 31}, "days"),
+        ({"days": None, "expires_on": "2020-01-01"}, "expires_on"),
+        ({"expires_on": "2026-12-01"}, "expires_on"),
+        ({"justification": "cve_without_patch"}, "justification"),
+        ({"justification": "business_need"}, "justification"),
+        ({"context": " "}, "context"),
+        ({"groups": []}, "groups"),
+        ({"is_global": True}, "groups"),
+        ({"global": True}, "global"),
+        ({"expire_on": "2026-12-01"}, "expire_on"),
     ],
 )
 def test_bad_requests_say_so_and_ask_for_nothing(
-    estate: Estate, ada: User, browse: Browse, wrong: dict[str, Any]
+    estate: Estate, ada: User, browse: Browse, wrong: dict[str, Any], field: str
 ) -> None:
     body = {"recommendation": estate.browser.pk, "groups": [estate.servers.pk]} | WHY | wrong
     answer = post(browse(ada), "", {name: value for name, value in body.items() if value is not None})
-    assert answer.status_code == 400, answer.json()
+    assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (400, [field])
     with acting_for(estate.tenant.id):
         assert not RecommendationException.objects.exists()
+
+
+def test_a_misspelt_group_does_not_end_it_for_all(estate: Estate, grant: Ask, bob: User, browse: Browse) -> None:
+    exception = grant(estate.servers, estate.laptops)
+    body = {"reason": "Patched.", "groups": str(estate.servers.pk)}
+    assert post(browse(bob), f"{exception.pk}/cancel/", body).status_code == 400
+    assert estate.state(exception) == "in_effect"
 
 
 def test_filters_and_the_number_of_queries(
@@ -139,6 +148,8 @@ def test_filters_and_the_number_of_queries(
         "justification=other": 0,
         f"ending_before={estate.today().year + 2}-01-01": 3,
         f"ending_before={estate.today()}": 0,
+        f"requested_by={ada.pk}": 3,
+        f"requested_by={uuid7()}": 0,
         f"tenant={estate.tenant.pk}": 3,
         f"tenant={uuid7()}": 0,
     }.items():

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 
@@ -10,7 +11,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from portal.access.exceptions import BadRequest, Conflict, Forbidden
+from portal.access.exceptions import BadRequest, Conflict, Forbidden, SecondFactorNeeded
 from portal.access.models import TenantMembership, User
 from portal.access.roles import Role
 from portal.audit.models import AuditEvent
@@ -63,6 +64,21 @@ def test_the_requester_never_decides_and_a_global_one_takes_a_tenant_admin(
     with pytest.raises(Forbidden):
         decide(estate.tenant, approve, by_group.pk, ada)
     assert {estate.state(own), estate.state(by_group)} == {State.REQUESTED}
+
+
+def test_hiding_something_from_a_whole_tenant_takes_a_fresh_second_factor(estate: Estate, ask: Ask, tess: User) -> None:
+    everywhere, by_group, unwanted = ask(), ask(estate.servers), ask(subject=estate.cve())
+    stale = replace(actor(tess), second_factor_at=timezone.now() - timedelta(minutes=6))
+    with acting_for(estate.tenant.id):
+        with pytest.raises(SecondFactorNeeded):
+            approve(everywhere.pk, actor=stale, reason="Seen.")
+        approve(by_group.pk, actor=stale, reason="Seen.")
+        reject(unwanted.pk, actor=stale, reason="Seen.")
+    states = [estate.state(row) for row in (everywhere, by_group, unwanted)]
+    assert states == [State.REQUESTED, State.IN_EFFECT, State.REJECTED]
+    decide(estate.tenant, approve, everywhere.pk, tess)
+    with acting_for(estate.tenant.id):
+        assert cancel(everywhere.pk, actor=stale, reason="Seen.").state == State.CANCELLED
 
 
 def test_the_database_itself_takes_two_people(estate: Estate, ask: Ask, ada: User) -> None:
