@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from portal.access.admin_site import Card
-from portal.access.display import NOTHING, badge, show_age
+from portal.access.display import NOTHING, badge, labelled, show_age
 from portal.access.roles import Capability
 from portal.access.scoped_admin import BY_TENANT, ScopedAdmin, actor_of
 from remediation.vulnerabilities.intune import switching
@@ -58,6 +59,16 @@ class IntuneConnectionAdmin(ScopedAdmin):
             field.help_text = _EFFECTS[db_field.name]
         return field
 
+    def tenants_to_choose(self, request: HttpRequest) -> QuerySet:
+        """Return the tenants that have no connection yet; each has one at most."""
+        connected = IntuneConnection.objects.values("tenant")
+        return super().tenants_to_choose(request).exclude(pk__in=connected)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list; what is connected already is not offered to be."""
+        may_add = self.has_add_permission(request) and self.tenants_to_choose(request).exists()
+        return super().changelist_view(request, {"has_add_permission": may_add, **(extra_context or {})})
+
     def save_model(self, request: HttpRequest, obj: IntuneConnection, form: ModelForm, change: bool) -> None:
         """Save it by the services, which check and record it. Raises what they raise; the page tells of it."""
         actor = actor_of(request)
@@ -90,7 +101,7 @@ class IntuneConnectionAdmin(ScopedAdmin):
     def health_badge(self, row: IntuneConnection) -> str:
         """Say what the last reading showed."""
         if not row.is_on:
-            return NOTHING
+            return labelled(_("Health"), NOTHING)
         return badge(IntuneHealth(row.health).label, TONES.get(IntuneHealth(row.health), "bad"))
 
     @admin.display(description=gettext_lazy("what stops, what goes on"))
@@ -108,7 +119,7 @@ class IntuneConnectionAdmin(ScopedAdmin):
     @admin.display(description=gettext_lazy("what the last reading found"))
     def found(self, row: IntuneConnection) -> str:
         """Show what the last reading came to."""
-        return row.health_detail if row.is_on and row.health_detail else NOTHING
+        return labelled(_("Last reading"), row.health_detail if row.is_on and row.health_detail else NOTHING)
 
     @admin.display(description=gettext_lazy("last reading"))
     def seen(self, row: IntuneConnection) -> str:
@@ -118,12 +129,12 @@ class IntuneConnectionAdmin(ScopedAdmin):
     @admin.display(description=gettext_lazy("last heartbeat"), ordering="heartbeat_at")
     def heartbeat(self, row: IntuneConnection) -> str:
         """Show when Intune last heard of Defender."""
-        return show_age(row.heartbeat_at)
+        return labelled(_("Last heartbeat"), show_age(row.heartbeat_at))
 
     @admin.display(description=gettext_lazy("tasks read"), ordering="tasks_read_at")
     def tasks_read(self, row: IntuneConnection) -> str:
         """Show when security tasks were last read."""
-        return show_age(row.tasks_read_at)
+        return labelled(_("Tasks read"), show_age(row.tasks_read_at))
 
     @admin.display(description=gettext_lazy("devices read whole"))
     def devices_swept(self, row: IntuneConnection) -> str:

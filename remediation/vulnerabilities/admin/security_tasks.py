@@ -145,7 +145,7 @@ class SecurityTaskAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("activity"))
     def ours(self, row: SecurityTask) -> str:
         """Link to the activity that asked for it."""
-        return _activity(row)
+        return labelled(_("Activity"), _activity(row))
 
     def sections(self, request: HttpRequest, row: SecurityTask) -> Sequence[Section]:
         """Return what is asked, by whom, and what Intune says."""

@@ -5,7 +5,7 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from portal.api.fields import RowField
+from portal.api.fields import ExactSerializer, RowField
 from portal.api.filters import TenantFilterSet
 from portal.api.idempotency import replayable
 from portal.api.viewsets import ReadingViewSet
@@ -33,7 +33,7 @@ class IntuneConnectionSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class ChangeIntuneConnectionSerializer(serializers.ModelSerializer):
+class ChangeIntuneConnectionSerializer(ExactSerializer, serializers.ModelSerializer):
     """What to change; what is left out stays."""
 
     is_on = serializers.BooleanField(
@@ -42,7 +42,7 @@ class ChangeIntuneConnectionSerializer(serializers.ModelSerializer):
     may_update_tasks = serializers.BooleanField(
         required=False,
         help_text="Lets people accept, reject and complete the tenant's tasks from here. Turning it on takes a second"
-        " factor just shown, so no API key does.",
+        " factor just shown.",
     )
 
     class Meta:
@@ -82,7 +82,7 @@ class IntuneConnectionViewSet(ReadingViewSet):
     @extend_schema(request=NewIntuneConnectionSerializer, responses={201: IntuneConnectionSerializer})
     @replayable
     def create(self, request: Request) -> Response:
-        """Give a tenant its Intune connection; turned on, it is read at once."""
+        """Give a tenant its Intune connection; turned on, which no API key does, it is read at once."""
         body = NewIntuneConnectionSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         connection = IntuneConnection(**body.validated_data)
@@ -91,7 +91,7 @@ class IntuneConnectionViewSet(ReadingViewSet):
 
     @extend_schema(request=ChangeIntuneConnectionSerializer, responses=IntuneConnectionSerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Turn it on or off, or let tasks be moved from here. Turned off half-way, nothing is lost."""
+        """Turn it on or off, or let tasks be moved from here; no API key does. Turned off half-way, nothing is lost."""
         connection: IntuneConnection = self.get_object()
         body = ChangeIntuneConnectionSerializer(connection, data=request.data, partial=True)
         body.is_valid(raise_exception=True)

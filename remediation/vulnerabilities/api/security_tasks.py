@@ -10,6 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from portal.api.fields import ExactSerializer
 from portal.api.filters import TenantFilterSet
 from portal.api.idempotency import replayable
 from portal.api.viewsets import ReadingViewSet
@@ -61,13 +62,13 @@ class SecurityTaskDeviceSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class NoteSerializer(serializers.Serializer):
+class NoteSerializer(ExactSerializer):
     """A note for the IT admins, which Intune keeps with the task."""
 
     note = serializers.CharField(max_length=LONGEST_NOTE, allow_blank=True, required=False, default="")
 
 
-class RejectionSerializer(serializers.Serializer):
+class RejectionSerializer(ExactSerializer):
     """Why a task is rejected; who asked for it reads that."""
 
     note = serializers.CharField(max_length=LONGEST_NOTE)

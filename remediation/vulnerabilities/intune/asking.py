@@ -37,6 +37,21 @@ def mark_devices(activity_id: UUID) -> None:
     mine.filter(pk__in=by_id.values()).update(sent_to_intune=True)
 
 
+def not_described(activity_id: UUID) -> int:
+    """Count the devices that Defender's device list, which alone tells Entra ids, has not described yet.
+
+    A list of exposed devices names machines before that one does, which always says when it saw them.
+    """
+    mine = ActivityDevice.objects.filter(activity_id=activity_id)
+    return mine.filter(device__entra_device_id="", device__last_seen_at=None).count()
+
+
+def without_entra_id(activity_id: UUID) -> int:
+    """Count the activity's devices that cannot go along, since Defender tells no Entra device id of theirs."""
+    mine = ActivityDevice.objects.filter(activity_id=activity_id)
+    return mine.filter(device__entra_device_id__in=("", NO_ENTRA_ID)).count()
+
+
 def unmark_devices(activity_id: UUID | None) -> None:
     """Take back that devices of the activity were sent: the task was not made."""
     ActivityDevice.objects.filter(activity_id=activity_id, sent_to_intune=True).update(sent_to_intune=False)

@@ -39,7 +39,7 @@ def decide_task(task_id: UUID, wanted: TaskStatus, *, words: str, actor: Actor) 
     task.not_before, task.attempts, task.detail = database_now(), 0, ""
     task.save(update_fields=["wanted_status", "wanted_note", "wanted_by", "not_before", "attempts", "detail"])
     after = {"status": wanted, "note": said}
-    note(task, "move_requested", actor=actor.stamp, before={"status": task.status}, after=after)
+    note(task, "move_requested", actor=actor.stamp, before={"status": task.status}, after=after, reason=said)
     ring_after_commit("tickets", task.tenant_id)
     return task
 
@@ -97,6 +97,7 @@ def _obstacle(task: SecurityTask, wanted: TaskStatus) -> str:
         words = _("It is being moved to “%(wanted)s” already; wait until Intune has answered.")
         return words % {"wanted": TaskStatus(task.wanted_status).label}
     if wanted not in moves_of(task):
-        words = _("A task that is “%(status)s” cannot become “%(wanted)s”.")
-        return words % {"status": TaskStatus(task.status).label, "wanted": wanted.label}
+        words = _("A task that is “%(status)s” cannot become “%(wanted)s”. What it can become from here: %(moves)s.")
+        moves = ", ".join(f"“{move.label}”" for move in TaskStatus if move in moves_of(task)) or _("nothing")
+        return words % {"status": TaskStatus(task.status).label, "wanted": wanted.label, "moves": moves}
     return ""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -19,6 +19,7 @@ from investigations.models import Device
 from portal.tenancy.scope import acting_for, database_now
 from remediation.vulnerabilities.intune.asking import NO_ENTRA_ID
 from remediation.vulnerabilities.models import IntuneConnection, ManagedDevice, SecurityTask, SecurityTaskDevice
+from remediation.vulnerabilities.shrinking import shrinks_by_half
 from remediation.vulnerabilities.states import AT_INTUNE, TaskKind
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ SWEPT_EVERY: Final = timedelta(hours=1)
 """How often all managed devices are read: Intune has no list of changes."""
 
 SECOND_LOOK: Final = timedelta(hours=1)
-"""How long a list must stay less than half as long as before until it is believed."""
+"""How long a list that shrinks by half must stay so short until it is believed."""
 
 READ_AGAIN: Final = timedelta(days=1)
 TASKS_AT_ONCE: Final = 20
@@ -90,15 +91,16 @@ def sweep_managed_devices(tenant_id: UUID, intune: Intune) -> str:
     """Read all managed devices, where that is due; return a remark where what came is not believed, "" else.
 
     A device that a whole list no longer names is marked as removed. A list with rows that cannot be read is not whole,
-    and one that is less than half as long as before is believed only an hour later. Raises ConnectorError.
+    and one that shrinks by half is believed only an hour later. Raises ConnectorError.
     """
     with acting_for(tenant_id):
         connection = IntuneConnection.objects.get()
         began = database_now()
         if connection.shrunk_at is None and not _is_due(connection, began):
+            _match_late()
             return ""
         before = ManagedDevice.objects.filter(removed_at=None).count()
-        matches = _defenders_devices()
+        matches = _by_entra_id(Device.objects.exclude(entra_device_id__in=("", NO_ENTRA_ID)))
     is_whole = True
     for page in intune.managed_devices():
         with acting_for(tenant_id):
@@ -111,11 +113,20 @@ def _is_due(connection: IntuneConnection, now: datetime) -> bool:
     return connection.devices_swept_at is None or connection.devices_swept_at + SWEPT_EVERY <= now
 
 
-def _defenders_devices() -> dict[str, UUID]:
-    """Return the tenant's devices in Defender by Entra device id: of several under one id, the last seen."""
-    rows = Device.objects.exclude(entra_device_id__in=("", NO_ENTRA_ID))
-    rows = rows.order_by(F("last_seen_at").asc(nulls_first=True), "id")
+def _by_entra_id(devices: QuerySet[Device]) -> dict[str, UUID]:
+    """Return these devices in Defender by Entra device id: of several under one id, the last seen."""
+    rows = devices.order_by(F("last_seen_at").asc(nulls_first=True), "id")
     return {entra_id.lower(): key for entra_id, key in rows.values_list("entra_device_id", "pk").iterator()}
+
+
+def _match_late() -> None:
+    """Match what Intune manages to devices that Defender has told of since the last sweep."""
+    unmatched = ManagedDevice.objects.filter(device=None, removed_at=None).exclude(entra_device_id="")
+    matches = _by_entra_id(Device.objects.filter(entra_device_id__in=unmatched.values("entra_device_id")))
+    late = list(unmatched.filter(entra_device_id__in=matches).only("entra_device_id"))
+    for managed in late:
+        managed.device_id = matches[managed.entra_device_id]
+    ManagedDevice.objects.bulk_update(late, ["device"], batch_size=1000)
 
 
 def _store_page(tenant_id: UUID, page: Rows, began: datetime, matches: Mapping[str, UUID]) -> bool:
@@ -155,8 +166,9 @@ def _conclude(began: datetime, before: int, *, is_whole: bool) -> str:
     connection = IntuneConnection.objects.select_for_update().get()
     missing = ManagedDevice.objects.filter(Q(swept_at=None) | Q(swept_at__lt=began), removed_at=None)
     gone = missing.count()
-    is_half = gone * 2 > before > 0
-    if is_half and (connection.shrunk_at is None or connection.shrunk_at + SECOND_LOOK > began):
+    if shrinks_by_half(before, before - gone) and (
+        connection.shrunk_at is None or connection.shrunk_at + SECOND_LOOK > began
+    ):
         connection.shrunk_at = connection.shrunk_at or began
         connection.save(update_fields=["shrunk_at"])
         words = _("Intune lists %(gone)d of %(before)d devices no more. That is believed if it is still so in an hour.")

@@ -17,6 +17,7 @@ from connectors.storable import as_storable
 from investigations.fields import Fields
 from portal.audit.recording import SYSTEM, ActorStamp, record
 from portal.tenancy.scope import database_now
+from remediation.vulnerabilities.intune.asking import without_entra_id
 from remediation.vulnerabilities.models import ActivityDevice, RemediationActivity, SecurityTask
 from remediation.vulnerabilities.states import TASK_MOVES, TaskStatus
 
@@ -77,7 +78,9 @@ def adopt(task: SecurityTask, found: Mapping[str, Any]) -> None:
     follow(task, found)
     if task.activity_id:
         sent = ActivityDevice.objects.filter(activity_id=task.activity_id, sent_to_intune=True).count()
-        RemediationActivity.objects.filter(pk=task.activity_id).update(devices_sent=sent)
+        RemediationActivity.objects.filter(pk=task.activity_id).update(
+            devices_sent=sent, devices_without_entra_id=without_entra_id(task.activity_id)
+        )
 
 
 def mark_deleted(task: SecurityTask) -> None:

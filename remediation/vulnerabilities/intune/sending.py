@@ -2,12 +2,13 @@
 
 The row is the queue. A claim takes a lease and a new fence; Intune is called outside any transaction; who records shows
 the fence, so that a worker that was taken for dead writes nothing. Whatever became of a request to make a task, another
-is made only once a whole list without our marker has shown that there is none, a while after it was sent.
+is made only once two whole lists without our marker have shown that there is none, a while after it was sent and a
+while apart.
 """
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import Any, Final
@@ -17,6 +18,7 @@ from django.conf import settings
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from connectors.protocol import NotSent, OutcomeUnknown, Refused
 from connectors.vulnerability_protocol import Intune, TaskRequest
@@ -25,7 +27,7 @@ from portal.access.roles import Capability
 from portal.tenancy.scope import acting_for, database_now
 from remediation.actions.draining import way_out_of
 from remediation.safeguards.freezes import keep_out_freezes
-from remediation.vulnerabilities.intune.asking import mark_devices, request_of, unmark_devices
+from remediation.vulnerabilities.intune.asking import mark_devices, not_described, request_of, unmark_devices
 from remediation.vulnerabilities.intune.following import (
     adopt,
     drop_wish,
@@ -47,6 +49,8 @@ LEASE_SECONDS: Final = 600
 
 MOST_AT_ONCE: Final = 50
 LONGEST_WAIT_SECONDS: Final = 900.0
+DEVICES_AWAITED: Final = timedelta(hours=1)
+"""So long a ticket waits at most for the device list to describe its devices; it is read every minute."""
 
 _IN_DOUBT: Final = Q(status__in=(TaskStatus.SENDING, TaskStatus.UNCONFIRMED))
 _DUE: Final = (
@@ -129,9 +133,12 @@ def _claim(tenant_id: UUID) -> Claim | None:
         while (task := due.first()) is not None:
             step = _step_of(task)
             obstacle = _against_moving(task, connection) if step == Step.MOVE else _against_making(task.activity, step)
-            if not obstacle:
+            if obstacle:
+                _give_up(task, step, obstacle)
+            elif step == Step.MAKE and (awaited := _awaited(task)):
+                _write(task, not_before=Now() + timedelta(seconds=settings.SYNC_SECONDS), detail=awaited)
+            else:
                 return _take(task, step)
-            _give_up(task, step, obstacle)
     return None
 
 
@@ -148,6 +155,21 @@ def _against_making(activity: RemediationActivity | None, step: Step) -> str:
     if step == Step.MAKE and activity.state == ActivityState.COMPLETED:
         return _("Its remediation activity was completed before the ticket was made.")
     return ""
+
+
+def _awaited(task: SecurityTask) -> str:
+    """Say for which devices the ticket waits, "" where it waits no longer: sent now, it would leave them out."""
+    number = not_described(task.activity_id) if task.activity_id else 0
+    if not number or task.created_at + DEVICES_AWAITED <= database_now():
+        return ""
+    words = ngettext(
+        "%(number)d device has not been described by Defender's device list yet, which tells the Entra device id it is"
+        " sent by. The ticket waits for that, an hour at most.",
+        "%(number)d devices have not been described by Defender's device list yet, which tells the Entra device ids"
+        " they are sent by. The ticket waits for that, an hour at most.",
+        number,
+    )
+    return words % {"number": number}
 
 
 def _against_moving(task: SecurityTask, connection: IntuneConnection) -> str:
@@ -174,7 +196,7 @@ def _take(task: SecurityTask, step: Step) -> Claim:
 
 
 def _make(claimed: Claim, request: TaskRequest, intune: Intune) -> None:
-    found = read_task(intune.create_task(request, before_sending=partial(require_open, claimed.task.tenant_id)))
+    found = read_task(intune.create_task(request, before_sending=partial(_require_ours, claimed)))
     with acting_for(claimed.task.tenant_id):
         task = _held(claimed)
         if task is not None:
@@ -189,18 +211,19 @@ def _look_up(claimed: Claim, marker: UUID, intune: Intune) -> None:
             return
         if row is not None:
             adopt(task, read_task(row))
-        elif _is_quiet(task):
+        elif _is_quiet_since(task.absent_since):
             unmark_devices(task.activity_id)
-            _write(task, status=TaskStatus.WAITING, not_before=Now(), lease_until=None, detail="")
+            again = {"status": TaskStatus.WAITING, "not_before": Now(), "absent_since": None}
+            _write(task, **again, lease_until=None, detail="")
         else:
             words = _("It is not in Intune yet. It is looked up again before another one is made.")
-            _write(task, not_before=_later(task), lease_until=None, detail=words)
+            absent_since = task.absent_since or (Now() if _is_quiet_since(task.sent_at or task.created_at) else None)
+            _write(task, absent_since=absent_since, not_before=_later(task), lease_until=None, detail=words)
 
 
-def _is_quiet(task: SecurityTask) -> bool:
-    """Return whether it was sent so long ago that Intune would show it."""
-    quiet = timedelta(seconds=settings.ACTION_QUIET_SECONDS)
-    return task.sent_at is None or task.sent_at + quiet <= database_now()
+def _is_quiet_since(moment: datetime | None) -> bool:
+    """Return whether that was so long ago that Intune would show it by now."""
+    return moment is not None and moment + timedelta(seconds=settings.ACTION_QUIET_SECONDS) <= database_now()
 
 
 def _move(claimed: Claim, intune: Intune) -> None:
@@ -221,7 +244,7 @@ def _move(claimed: Claim, intune: Intune) -> None:
         claimed.task.remote_id,
         status=wanted,
         note=words,
-        before_sending=partial(require_open, claimed.task.tenant_id),
+        before_sending=partial(_require_ours, claimed),
     )
     with acting_for(claimed.task.tenant_id):
         task = _held(claimed)
@@ -245,10 +268,10 @@ def _put_off(claimed: Claim, words: str, wait_seconds: float | None = None) -> N
         task = _held(claimed)
         if task is not None:
             status = TaskStatus.WAITING if claimed.step == Step.MAKE else task.status
-            wait = timedelta(seconds=wait_seconds) if wait_seconds is not None else None
-            _write(
-                task, status=status, not_before=Now() + wait if wait else _later(task), lease_until=None, detail=words
-            )
+            if claimed.step == Step.MAKE:
+                unmark_devices(task.activity_id)
+            not_before = Now() + timedelta(seconds=wait_seconds) if wait_seconds else _later(task)
+            _write(task, status=status, not_before=not_before, lease_until=None, detail=words)
 
 
 def _leave_open(claimed: Claim, words: str) -> None:
@@ -290,6 +313,15 @@ def _later(task: SecurityTask) -> Any:
 def _held(claimed: Claim) -> SecurityTask | None:
     """Return the task, locked, unless somebody else has it by now: then this worker is a ghost and writes nothing."""
     return SecurityTask.objects.select_for_update().filter(pk=claimed.task.pk, fence=claimed.fence).first()
+
+
+def _require_ours(claimed: Claim) -> None:
+    """Ask once more right before the socket: it may have been frozen, or this worker taken for dead. Raises NotSent."""
+    with acting_for(claimed.task.tenant_id):
+        mine = SecurityTask.objects.filter(pk=claimed.task.pk, fence=claimed.fence, lease_until__gt=Now())
+        if not mine.exists():
+            raise NotSent(_("This took too long; it is another worker's by now."), code="Held")
+    require_open(claimed.task.tenant_id)
 
 
 def _write(task: SecurityTask, **changes: Any) -> None:

@@ -46,17 +46,19 @@ def create_intune_connection(connection: IntuneConnection, *, actor: Actor) -> I
 def change_intune_connection(connection_id: UUID, changes: Mapping[str, bool], *, actor: Actor) -> IntuneConnection:
     """Change some of CHANGEABLE and return the connection; turned on, it is read at once.
 
-    Raises Forbidden, and SecondFactorNeeded for letting people accept, reject and complete the tenant's tasks: with
-    that Quell changes what is the customer's, so it is never allowed by API key.
+    Whether a tenant's requests go to Intune is a person's word. Raises Forbidden for API keys too, and
+    SecondFactorNeeded for letting people accept, reject and complete the tenant's tasks: with that Quell changes what
+    is the customer's.
     """
     connection = IntuneConnection.objects.select_for_update().get(pk=connection_id)
     actor.require(Capability.MANAGE_CONNECTIONS, connection.tenant_id)
     before = _values(connection)
     wanted = {name: value for name, value in changes.items() if before[name] != value}
-    if wanted.get("may_update_tasks"):
-        actor.require_second_factor()
     if not wanted:
         return connection
+    actor.require_person()
+    if wanted.get("may_update_tasks"):
+        actor.require_second_factor()
     for name, value in wanted.items():
         setattr(connection, name, value)
     if wanted.get("is_on"):

@@ -33,8 +33,9 @@ class RemediationActivity(TenantModel):
     `campaign` is the same for all that one request asked for, over `tenants_asked` tenants. An empty `group_ids` means
     all device groups; `group_names` are as they were then. The device counts add up: `devices_at_start` is
     `devices_fixed` + `devices_exposed` + `devices_gone`. What was imported from Defender has Microsoft's counts and no
-    rows for devices. `exposed_again_at` is set while devices of a completed activity are exposed again. Times are UTC,
-    `due_on` is a day that ends at midnight UTC.
+    rows for devices. `exposed_again_at` is set while devices of a completed activity are exposed again.
+    `devices_without_entra_id` could not be sent to Intune when the others were. Times are UTC, `due_on` is a day that
+    ends at midnight UTC.
     """
 
     recommendation = TenantForeignKey(
@@ -77,6 +78,9 @@ class RemediationActivity(TenantModel):
     progress_at = models.DateTimeField(_("progress as of"), null=True, editable=False)
     wants_ticket = models.BooleanField(_("ticket in Intune"), default=False, editable=False)
     devices_sent = models.PositiveIntegerField(_("devices sent to Intune"), null=True, editable=False)
+    devices_without_entra_id = models.PositiveIntegerField(
+        _("devices without an Entra device id"), null=True, editable=False
+    )
     told_due_soon_at = models.DateTimeField(null=True, editable=False)
     told_overdue_at = models.DateTimeField(null=True, editable=False)
 

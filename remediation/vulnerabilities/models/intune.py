@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from investigations.models import Device
@@ -18,8 +19,8 @@ class IntuneConnection(TenantModel):
     """The tenant's Intune switch, off until somebody turns it on, and how Intune is; one row a tenant.
 
     `may_update_tasks` lets people accept, reject and complete tasks from here. `device_path` is the way to a task's
-    devices that worked, since Microsoft documents none. `shrunk_at` is when a sweep first found less than half of the
-    devices, None while sweeps are believed. Times are UTC.
+    devices that worked, since Microsoft documents none. `shrunk_at` is when a sweep first found half of the
+    devices or fewer, None while sweeps are believed. Times are UTC.
     """
 
     is_on = models.BooleanField(_("Microsoft Intune connection"), default=False, db_default=False)
@@ -48,15 +49,16 @@ class IntuneConnection(TenantModel):
         constraints = (models.UniqueConstraint(fields=("tenant",), name="one_intune_connection"),)
 
     def __str__(self) -> str:
-        return str(_("Microsoft Intune connection"))
+        return gettext("Microsoft Intune connection of %(tenant)s") % {"tenant": self.tenant}
 
 
 class SecurityTask(TenantModel):
     """A security task in Intune: one of ours from an activity, or one that was made elsewhere.
 
     The row is the queue of what goes to Intune: a task in `waiting` is to be made; `wanted_status` is what somebody
-    asked Intune to move it to, "" when nothing is. `remote_id` is Intune's, "" until it answered. `admin_note` is what
-    the IT admin wrote when they accepted, rejected or completed it.
+    asked Intune to move it to, "" when nothing is. `remote_id` is Intune's, "" until it answered. `absent_since` is
+    when a look-up first found that Intune has none, a quiet while after it was sent. `admin_note` is what the IT admin
+    wrote when they accepted, rejected or completed it.
     """
 
     activity = TenantForeignKey(
@@ -83,6 +85,7 @@ class SecurityTask(TenantModel):
     not_before = models.DateTimeField(db_default=Now(), editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
     sent_at = models.DateTimeField(null=True, editable=False)
+    absent_since = models.DateTimeField(null=True, editable=False)
     fence = models.PositiveIntegerField(default=0, editable=False)
     attempts = models.PositiveIntegerField(default=0, editable=False)
     devices_read_at = models.DateTimeField(_("devices read"), null=True, editable=False)

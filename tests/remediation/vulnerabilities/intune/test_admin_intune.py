@@ -40,13 +40,19 @@ def connect(tenant: Tenant, **fields: Any) -> IntuneConnection:
 
 def test_a_tenant_admin_turns_intune_on_and_off(acme: Tenant, tess: User, browse: Browse) -> None:
     client = browse(tess)
+    offer = "Connect a tenant&#x27;s Intune"
+    assert offer in page(client, "intuneconnection/")
+    assert f'<option value="{acme.id}" selected>' in page(client, "intuneconnection/add/"), "there is only this one"
 
-    page(client, "intuneconnection/add/", tenant=str(acme.id), is_on="on", may_update_tasks="on")
+    shown = page(client, "intuneconnection/add/", tenant=str(acme.id), is_on="on", may_update_tasks="on")
+    assert "Microsoft Intune connection of Acme" in shown
 
     with acting_for(acme.id):
         made = IntuneConnection.objects.get()
     assert (made.is_on, made.may_update_tasks) == (True, True)
-    assert "already exists" in page(client, "intuneconnection/add/", tenant=str(acme.id))
+    assert offer not in page(client, "intuneconnection/"), "each tenant has one at most"
+    assert str(acme.id) not in page(client, "intuneconnection/add/")
+    assert "Select a valid choice" in page(client, "intuneconnection/add/", tenant=str(acme.id))
     page(client, f"intuneconnection/{made.pk}/change/", may_update_tasks="on")
     with acting_for(acme.id):
         made.refresh_from_db()
@@ -82,6 +88,7 @@ def test_an_analyst_rejects_a_task_with_a_note(acme: Tenant, ada: User, browse: 
     shown = page(client, f"securitytask/{task.pk}/change/")
     assert "Intune is being asked to make it “Rejected”" in shown
     assert "/decide/" not in shown
+    assert "<td>Not here.</td>" in shown, "the history says why"
 
 
 def test_where_the_tenant_does_not_allow_it_no_verb_is_offered_nor_taken(

@@ -56,14 +56,23 @@ def test_a_tenant_admin_connects_and_disconnects_intune(acme: Tenant, tess: User
     assert names(call(browse(ada), "GET", "intune-connections/?is_on=false"), "id") == [made.json()["id"]]
 
 
-def test_a_key_turns_it_on_and_never_lets_tasks_be_moved(acme: Tenant) -> None:
+def test_a_key_never_switches_it_and_is_told_why(acme: Tenant, tess: User, browse: Browse) -> None:
     key = {"Authorization": f"Api-Key {make_key(acme, Role.TENANT_ADMIN)}"}
-    made = call(Client(), "POST", "intune-connections/", {"tenant": str(acme.id), "is_on": True}, **key)
-    assert made.status_code == 201
+    wanted = {"tenant": str(acme.id), "is_on": True}
+    refused = [call(Client(), "POST", "intune-connections/", wanted, **key)]
+    assert names(call(browse(tess), "GET", "intune-connections/"), "id") == []
+    made = call(browse(tess), "POST", "intune-connections/", wanted).json()
+    path = f"intune-connections/{made['id']}/"
 
-    refused = call(Client(), "PATCH", f"intune-connections/{made.json()['id']}/", {"may_update_tasks": True}, **key)
+    refused += [
+        call(Client(), "PATCH", path, changes, **key) for changes in ({"is_on": False}, {"may_update_tasks": True})
+    ]
 
-    assert (refused.status_code, refused.json()["type"]) == (403, "/problems/second-factor-needed")
+    assert [answer.status_code for answer in refused] == [403, 403, 403]
+    assert {answer.json()["detail"] for answer in refused} == {
+        "A person has to do this, signed in; an API key cannot, whatever its role."
+    }
+    assert names(call(browse(tess), "GET", "intune-connections/?is_on=true"), "id") == [made["id"]]
 
 
 @pytest.mark.parametrize(

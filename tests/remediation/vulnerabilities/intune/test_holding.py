@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
 from portal.access.exceptions import Conflict, Forbidden
 from portal.access.models import User
@@ -82,8 +83,9 @@ def test_a_freeze_of_what_goes_by_graph_holds_tickets_and_one_of_another_way_or_
 
 
 def test_what_is_in_doubt_is_looked_up_during_a_freeze_for_that_sends_nothing(
-    intune_on: Tenant, vendor: Vendor
+    intune_on: Tenant, vendor: Vendor, settings: Settings
 ) -> None:
+    settings.ACTION_QUIET_SECONDS = 0.0
     task = make_ticket(intune_on, [])
     change(task, status=TaskStatus.UNCONFIRMED, sent_at="2020-01-01T00:00:00Z")
     freeze(intune_on)

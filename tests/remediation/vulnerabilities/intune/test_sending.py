@@ -1,17 +1,20 @@
 """Tickets on their way to Intune against the real simulator: made once, whatever answers, and moved with care."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from django.db.models import F
 from pytest_django import Settings
 
+from investigations.models import Device
 from portal.access.exceptions import BadRequest
 from portal.access.models import TenantMembership, User
 from portal.tenancy.models import Tenant
 from portal.tenancy.scope import acting_for
+from remediation.actions.draining import way_out_of
 from remediation.vulnerabilities.intune import asking, sending
 from remediation.vulnerabilities.intune.following import read_task
 from remediation.vulnerabilities.intune.tickets import tenants_connected
@@ -39,7 +42,8 @@ TASKS = "/deviceappmanagementtasks"
 
 def test_a_ticket_becomes_a_task_with_its_devices_and_our_marker(intune_on: Tenant, vendor: Vendor) -> None:
     devices = make_devices(intune_on, 2)
-    task = make_ticket(intune_on, [*devices, make_device(intune_on, "no-id")], due_on=date(2027, 1, 31))
+    unknown_to_entra = make_device(intune_on, "no-id", last_seen_at=datetime.now(UTC))
+    task = make_ticket(intune_on, [*devices, unknown_to_entra], due_on=date(2027, 1, 31))
 
     sending.send_due(intune_on.id)
 
@@ -48,6 +52,7 @@ def test_a_ticket_becomes_a_task_with_its_devices_and_our_marker(intune_on: Tena
     assert task.activity is not None
     assert (task.status, task.remote_id, task.detail) == (TaskStatus.PENDING, made["id"], "")
     assert (task.activity.devices_sent, task.managed_device_count, task.activity.devices_at_start) == (2, 2, 3)
+    assert task.activity.devices_without_entra_id == 1
     assert f"[{task.activity_id}]" in made["description"]
     assert {row["id"] for row in made["managedDevices"]} == {device.entra_device_id for device in devices}
     assert (made["creator"], made["creatorNotes"], made["priority"]) == (
@@ -87,6 +92,64 @@ def test_more_devices_than_intune_takes_go_by_device_id_and_twins_once(
         assert set(sent) == {device.pk for device in devices[:3]}
 
 
+@pytest.mark.parametrize(("has", "sent"), [(9_999, 9_999), (10_000, 10_000), (10_001, 10_000)])
+def test_ten_thousand_devices_go_and_no_more(intune_on: Tenant, has: int, sent: int) -> None:
+    first = make_device(intune_on, "pc", entra_device_id=str(uuid4()))
+    with acting_for(intune_on.id):
+        others = [
+            Device(
+                tenant=intune_on, group=first.group, machine_id=f"{number:040x}", entra_device_id=str(UUID(int=number))
+            )
+            for number in range(1, has)
+        ]
+        Device.objects.bulk_create(others)
+    task = make_ticket(intune_on, [first, *others])
+    assert task.activity_id is not None
+
+    with acting_for(intune_on.id):
+        asking.mark_devices(task.activity_id)
+        assert ActivityDevice.objects.filter(sent_to_intune=True).count() == sent
+
+
+def test_a_ticket_waits_for_devices_that_the_device_list_has_not_described_yet(
+    intune_on: Tenant, vendor: Vendor
+) -> None:
+    device = make_device(intune_on, "just-listed")
+    task = make_ticket(intune_on, [device])
+
+    sending.send_due(intune_on.id)
+    assert (reread(task).status, reread(task).attempts, in_intune(vendor, intune_on)) == (TaskStatus.WAITING, 0, [])
+    assert "1 device has not been described" in reread(task).detail
+
+    with acting_for(intune_on.id):
+        Device.objects.update(entra_device_id=str(uuid4()), last_seen_at=datetime.now(UTC))
+    send(intune_on)
+    assert [len(made["managedDevices"]) for made in in_intune(vendor, intune_on)] == [1]
+    assert reread(task).detail == ""
+
+
+def test_a_ticket_waits_an_hour_at_most_and_says_how_many_it_left_out(intune_on: Tenant, vendor: Vendor) -> None:
+    task = make_ticket(intune_on, [make_device(intune_on, "just-listed"), *make_devices(intune_on, 1)])
+    change(task, created_at=datetime.now(UTC) - timedelta(minutes=61))
+
+    send(intune_on)
+
+    activity = reread(task).activity
+    assert activity is not None
+    assert (activity.devices_sent, activity.devices_without_entra_id) == (1, 1)
+
+
+def test_what_was_held_at_the_door_counts_no_device_as_sent(intune_on: Tenant, vendor: Vendor) -> None:
+    vendor.fault("throttle", path=TASKS, retry_after="40", count=1)
+    task = make_ticket(intune_on, make_devices(intune_on, 1))
+
+    sending.send_due(intune_on.id)
+
+    assert reread(task).status == TaskStatus.WAITING
+    with acting_for(intune_on.id):
+        assert not ActivityDevice.objects.filter(sent_to_intune=True).exists()
+
+
 @pytest.mark.parametrize("fault", ["reset_after_accepting", "truncate", "error_in_success", "server_error"])
 def test_an_unknown_outcome_is_looked_up_and_never_doubled(
     intune_on: Tenant, vendor: Vendor, settings: Settings, fault: str
@@ -119,8 +182,12 @@ def test_absent_for_certain_is_made_again_only_after_a_quiet_while(
     assert (reread(task).status, in_intune(vendor, intune_on)) == (TaskStatus.UNCONFIRMED, [])
 
     change(task, sent_at="2020-01-01T00:00:00Z")
+    for _round in range(2):  # one list may be incomplete
+        send(intune_on)
+        assert (reread(task).status, in_intune(vendor, intune_on)) == (TaskStatus.UNCONFIRMED, [])
+    change(task, absent_since="2020-01-01T00:00:00Z")
     send(intune_on)
-    assert reread(task).status == TaskStatus.PENDING
+    assert (reread(task).status, reread(task).absent_since) == (TaskStatus.PENDING, None)
 
 
 def test_a_look_up_that_is_refused_says_nothing_about_the_task(
@@ -177,6 +244,23 @@ def test_a_worker_taken_for_dead_writes_nothing(
     sending.send_due(intune_on.id)
 
     assert (reread(task).status, reread(task).remote_id) == (TaskStatus.SENDING, "")
+
+
+@pytest.mark.parametrize("taken", [{"fence": F("fence") + 1}, {"lease_until": "2020-01-01T00:00:00Z"}])
+def test_a_worker_taken_for_dead_sends_nothing(
+    intune_on: Tenant, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, taken: dict[str, Any]
+) -> None:
+    task = make_ticket(intune_on, [])
+
+    def after_a_long_sleep(tenant_id: UUID) -> Any:
+        change(task, **taken)
+        return way_out_of(tenant_id)
+
+    monkeypatch.setattr(sending, "way_out_of", after_a_long_sleep)
+
+    sending.send_due(intune_on.id)
+
+    assert in_intune(vendor, intune_on) == []
 
 
 def test_off_half_way_nothing_is_claimed_and_a_tenant_that_is_off_gets_no_ticket(

@@ -220,6 +220,20 @@ def test_managed_devices_are_matched_by_entra_id_and_by_nothing_else(intune_on: 
     assert (found["pc-1"].compliance_state, found["pc-2"].entra_device_id) == ("noncompliant", "")
 
 
+def test_a_device_that_defender_tells_of_later_is_matched_before_the_next_sweep(
+    intune_on: Tenant, vendor: Vendor
+) -> None:
+    entra_id = str(uuid4())
+    vendor.seed(intune_on, managed_devices=[device_row(1, azureADDeviceId=entra_id), device_row(2)])
+    assert sync(intune_on)
+    assert managed(intune_on)["pc-1"].device is None
+
+    late = make_device(intune_on, "lap-1", entra_device_id=entra_id)
+    assert sync(intune_on)
+
+    assert (managed(intune_on)["pc-1"].device, managed(intune_on)["pc-2"].device) == (late, None)
+
+
 def test_removals_are_found_by_a_whole_sweep_and_taken_back_by_another(intune_on: Tenant, vendor: Vendor) -> None:
     vendor.seed(intune_on, managed_devices=[device_row(number) for number in (1, 2, 3)], page_size=2)
     assert sync(intune_on)
@@ -252,20 +266,20 @@ def test_a_sweep_that_broke_off_removes_nothing(intune_on: Tenant, vendor: Vendo
     assert all(row.removed_at is None for row in managed(intune_on).values())
 
 
-def test_a_list_that_shrinks_by_more_than_half_is_believed_only_later(intune_on: Tenant, vendor: Vendor) -> None:
+def test_a_list_that_shrinks_by_half_is_believed_only_later(intune_on: Tenant, vendor: Vendor) -> None:
     vendor.seed(intune_on, managed_devices=[device_row(number) for number in range(4)])
     assert sync(intune_on)
-    vendor.seed(intune_on, managed_devices=[{**device_row(number), "removed": True} for number in range(3)])
+    vendor.seed(intune_on, managed_devices=[{**device_row(number), "removed": True} for number in range(2)])
 
     assert not sweep_again(intune_on)
     assert not sync(intune_on)
     assert all(row.removed_at is None for row in managed(intune_on).values())
-    assert "3 of 4 devices" in the_connection(intune_on).health_detail
+    assert "2 of 4 devices" in the_connection(intune_on).health_detail
 
     with acting_for(intune_on.id):
         IntuneConnection.objects.update(shrunk_at=F("shrunk_at") - intune_devices.SECOND_LOOK - timedelta(seconds=1))
     assert sync(intune_on)
-    assert sum(row.removed_at is not None for row in managed(intune_on).values()) == 3
+    assert sum(row.removed_at is not None for row in managed(intune_on).values()) == 2
     assert the_connection(intune_on).shrunk_at is None
 
 
