@@ -207,7 +207,7 @@ class Api:
         Microsoft gives a link on Graph and on some Defender lists; the others want `$skip` (Defender "Get
         machines API"). Raises ConnectorError.
         """
-        size, seen, link = int(query.get("$top", 0)), 0, with_query(path, query)
+        size, seen, link = int(query.get("$top", 0)), int(query.get("$skip", 0)), with_query(path, query)
         followed: set[str] = set()
         while link:
             followed.add(link)

@@ -14,6 +14,9 @@ from connectors.microsoft.http import Api
 LARGEST_PAGE: Final = 10_000
 """The most rows a page may have (Defender "List remediation activities")."""
 
+ROUND: Final = 1000
+"""A page of just so many rows, or of a few times that, may be all that a server gives at once, whatever `$top` says."""
+
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -41,8 +44,12 @@ class Vulnerabilities:
 
     def _pages(self, path: str) -> Iterator[Rows]:
         first: Mapping[str, Any] | None = None
-        for page in self._api.pages(path, {"$top": str(LARGEST_PAGE), "$skip": "0"}):
-            if page and page[0] == first:
-                return  # `$skip` was passed over: this is the page before once more
-            first = page[0] if page else None
-            yield page
+        seen, may_go_on = 0, True
+        while may_go_on:
+            for page in self._api.pages(path, {"$top": str(LARGEST_PAGE), "$skip": str(seen)}):
+                if page and page[0] == first:
+                    return  # `$skip` was passed over: this is the page before once more
+                first = page[0] if page else None
+                yield page
+                seen += len(page)
+                may_go_on = len(page) > 0 and len(page) % ROUND == 0

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
 from portal.access.audit_filters import TypedFilter
 from portal.access.scoped_admin import WordFilter
-from remediation.vulnerabilities.recommendations.customers import about
+from remediation.vulnerabilities.recommendations.customers import about, cve_trouble
 from remediation.vulnerabilities.states import RecommendationStatus
 
 
@@ -119,5 +119,8 @@ class NamedFilter(TypedFilter):
     )
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        """Narrow the list."""
+        """Narrow the list; say so where what was typed is no CVE."""
+        if trouble := cve_trouble(str(self.used_parameters.get("cve", ""))):
+            messages.error(request, trouble)
+            return queryset.none()
         return queryset.filter(about(**{name: str(value) for name, value in self.used_parameters.items()}))

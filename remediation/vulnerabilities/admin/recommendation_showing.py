@@ -15,6 +15,7 @@ from portal.access.display import NOTHING, badge, grouped, labelled, show_age, s
 from portal.access.roles import Capability
 from portal.access.scoped_admin import Section, actor_of
 from remediation.vulnerabilities.admin.burn_down import Chart, draw_chart
+from remediation.vulnerabilities.admin.recommendation_filters import RemediationTypeFilter
 from remediation.vulnerabilities.admin.requesting import request_links
 from remediation.vulnerabilities.models import ExposureDay, KnownExploitedFeed, Recommendation
 from remediation.vulnerabilities.recommendations.customers import ExposedCustomer
@@ -82,11 +83,16 @@ def show_exposed(row: Recommendation, before: int | None) -> SafeString:
 
 def show_remediation(row: Recommendation, open_activities: int) -> SafeString | str:
     """Show Microsoft's word for what to do, and the open activities."""
-    kind = row.remediation_type or NOTHING
+    kind = _kind(row)
     if not open_activities:
         return kind
     words = ngettext("%(count)s open activity", "%(count)s open activities", open_activities)
     return format_html('{} <span class="aside">{}</span>', kind, words % {"count": grouped(open_activities)})
+
+
+def _kind(row: Recommendation) -> str:
+    """Return what to do in words; a word of Microsoft's that is new stands as it is."""
+    return str(dict(RemediationTypeFilter.words).get(row.remediation_type, row.remediation_type)) or NOTHING
 
 
 def show_impact(row: Recommendation) -> str:
@@ -111,7 +117,7 @@ def sections(row: Recommendation) -> Sequence[Section]:
         (gettext_lazy("Vendor"), row.vendor or NOTHING),
         (gettext_lazy("Related component"), row.related_component or NOTHING),
         (gettext_lazy("Recommended version"), version or NOTHING),
-        (gettext_lazy("Remediation type"), row.remediation_type or NOTHING),
+        (gettext_lazy("Remediation type"), _kind(row)),
         (gettext_lazy("Category"), " / ".join(filter(None, (row.category, row.sub_category))) or NOTHING),
         (gettext_lazy("Weaknesses"), grouped(row.weaknesses)),
         (gettext_lazy("Exposed devices"), show_exposed(row, None)),

@@ -32,7 +32,7 @@ from remediation.vulnerabilities.models import (
     VulnerabilitySync,
 )
 from remediation.vulnerabilities.querysets import today
-from remediation.vulnerabilities.recommendations.customers import about, exposed_customers
+from remediation.vulnerabilities.recommendations.customers import about, cve_trouble, exposed_customers, never_read
 from remediation.vulnerabilities.recommendations.searching import search
 from remediation.vulnerabilities.states import ActivityState
 
@@ -126,14 +126,17 @@ class RecommendationAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         asked = {name: request.GET.get(name, "").strip()[:200] for name in ("cve", "product", "vendor")}
         is_asked = any(asked.values())
-        condition: Q = about(**asked)
+        trouble = cve_trouble(asked["cve"])
+        is_found = is_asked and has_scope() and not trouble
         context = {
             **self.admin_site.each_context(request),
             "title": _("Exposed customers"),
             "opts": self.opts,
             "asked": asked,
             "is_asked": is_asked,
-            "customers": showing.with_links(exposed_customers(condition), asked) if is_asked and has_scope() else [],
+            "trouble": trouble,
+            "never_read": never_read() if is_found else [],
+            "customers": showing.with_links(exposed_customers(about(**asked)), asked) if is_found else [],
         }
         return TemplateResponse(request, "vulnerabilities/exposed_customers.html", context)
 

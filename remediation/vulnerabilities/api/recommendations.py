@@ -18,7 +18,7 @@ from portal.api.viewsets import ReadingViewSet
 from portal.tenancy.scope import has_scope
 from remediation.vulnerabilities.activities.requesting import offer_for
 from remediation.vulnerabilities.models import Exposure, ExposureDay, Recommendation
-from remediation.vulnerabilities.recommendations.customers import about, exposed_customers
+from remediation.vulnerabilities.recommendations.customers import about, cve_trouble, exposed_customers, never_read
 from remediation.vulnerabilities.recommendations.searching import search
 from remediation.vulnerabilities.states import Mitigation, RecommendationStatus, RemediationOption
 
@@ -104,13 +104,21 @@ class ExposureDaySerializer(serializers.ModelSerializer):
 
 
 class ExposedCustomerSerializer(serializers.Serializer):
-    """One tenant's count of what was asked for; a device counts once."""
+    """One tenant's count of what was asked for; a device counts once. Tenants with none are left out."""
 
     tenant = serializers.UUIDField(source="tenant_id")
     tenant_name = serializers.CharField()
     recommendations = serializers.IntegerField()
     exposed_devices = serializers.IntegerField()
+    exposed_since = serializers.DateTimeField(help_text="When Quell first saw the oldest of these recommendations.")
     is_known_exploited = serializers.BooleanField()
+
+
+class UnreadCustomerSerializer(serializers.Serializer):
+    """A tenant of which nothing is known yet."""
+
+    tenant = serializers.UUIDField(source="pk")
+    tenant_name = serializers.CharField(source="name")
 
 
 class CustomersOfSerializer(serializers.Serializer):
@@ -154,7 +162,9 @@ class RecommendationFilterSet(TenantFilterSet):
                   "is_known_exploited", "has_public_exploit", "exposed_min", "is_listed")  # fmt: skip
 
     def filter_cve(self, queryset: QuerySet[Recommendation], name: str, value: str) -> QuerySet[Recommendation]:
-        """Return those about a CVE."""
+        """Return those about a CVE. Raises BadRequest for what is none."""
+        if trouble := cve_trouble(value):
+            raise BadRequest(trouble)
         return queryset.filter(about(cve=value))
 
     def filter_search(self, queryset: QuerySet[Recommendation], name: str, value: str) -> QuerySet[Recommendation]:
@@ -220,7 +230,10 @@ class RecommendationViewSet(ReadingViewSet):
     )
     @action(detail=False, pagination_class=None)
     def customers(self, request: Request) -> Response:
-        """Return which tenants are exposed to a CVE or product, most devices first; one of the three must be given."""
+        """Return which tenants are exposed to a CVE or product, most devices first; one of the three must be given.
+
+        Of tenants that were never read nothing is known; customers/never-read/ names them.
+        """
         body = CustomersOfSerializer(data=request.query_params)
         body.is_valid(raise_exception=True)
         asked = body.validated_data
@@ -228,5 +241,13 @@ class RecommendationViewSet(ReadingViewSet):
             raise BadRequest(_("There is no such filter: %(names)s.") % {"names": ", ".join(unknown)})
         if not any(asked.values()):
             raise BadRequest(_("Name a CVE, a product or a vendor."))
+        if trouble := cve_trouble(asked["cve"]):
+            raise BadRequest(trouble)
         found = exposed_customers(about(**asked)) if has_scope() else []
         return Response(ExposedCustomerSerializer(found, many=True).data)
+
+    @extend_schema(responses=UnreadCustomerSerializer(many=True), filters=False)
+    @action(detail=False, pagination_class=None, url_path="customers/never-read", url_name="customers-never-read")
+    def never_read(self, request: Request) -> Response:
+        """Return the tenants whose recommendations were never read to the end: exposed or not, nobody knows."""
+        return Response(UnreadCustomerSerializer(never_read() if has_scope() else [], many=True).data)

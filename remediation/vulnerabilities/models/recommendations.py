@@ -153,7 +153,7 @@ class VulnerabilitySync(TenantModel):
     """How far reading a tenant's recommendations and remediation tasks has come; one row a tenant.
 
     `detail` says what stopped the last one or was refused of it, "" when nothing was. `shrunk_at` is set while a list
-    that lost more than half of its recommendations waits for a second reading to be believed. Activities that Defender
+    that shrinks by half waits for a second reading to be believed. Activities that Defender
     completed before `forgotten_before` have left by retention and are not imported anew.
     """
 

@@ -11,6 +11,7 @@ from connectors.storable import as_storable
 from investigations.models import Device
 from investigations.payloads import DevicePayload, read_machine
 from investigations.storing import store_devices
+from investigations.turns import take_turn
 from remediation.vulnerabilities.models import Recommendation
 from remediation.vulnerabilities.recommendations.payloads import Row
 
@@ -42,11 +43,16 @@ class DeviceDirectory:
 
     def ids_of(self, references: Mapping[str, Row]) -> set[str]:
         """Return the ids of the devices that these machines are; machines that nobody knew become devices."""
-        unknown = references.keys() - self._ids.keys()
-        if unknown:
+        if unknown := references.keys() - self._ids.keys():
+            take_turn(self._tenant_id)
+            self._find(unknown)  # the device list may have described one meanwhile, better than a reference does
+            unknown -= self._ids.keys()
             store_devices(self._tenant_id, [_as_device(name, references[name]) for name in sorted(unknown)])
-            self._ids |= self._read(Device.objects.filter(tenant_id=self._tenant_id, machine_id__in=unknown))
+            self._find(unknown)
         return {self._ids[name] for name in references}
+
+    def _find(self, machine_ids: Set[str]) -> None:
+        self._ids |= self._read(Device.objects.filter(tenant_id=self._tenant_id, machine_id__in=machine_ids))
 
     @staticmethod
     def _read(devices: "QuerySet[Device]") -> dict[str, str]:

@@ -27,7 +27,8 @@ _COUNT_TODAY: Final = """
     INSERT INTO vulnerabilities_exposureday AS kept (id, tenant_id, recommendation_id, day, exposed_count, total_count)
     SELECT gen_random_uuid(), tenant_id, id, (now() AT TIME ZONE 'utc')::date, exposed_count, total_count
     FROM vulnerabilities_recommendation
-    WHERE tenant_id = %s AND (disappeared_at IS NULL OR disappeared_at = now())
+    WHERE tenant_id = %s
+      AND (disappeared_at IS NULL OR (disappeared_at AT TIME ZONE 'utc')::date = (now() AT TIME ZONE 'utc')::date)
     ON CONFLICT (tenant_id, recommendation_id, day) DO UPDATE
     SET exposed_count = excluded.exposed_count, total_count = excluded.total_count
     WHERE (kept.exposed_count, kept.total_count) IS DISTINCT FROM (excluded.exposed_count, excluded.total_count)
@@ -105,6 +106,6 @@ def let_disappear(tenant_id: UUID, listed: Collection[str]) -> int:
 
 
 def count_today(tenant_id: UUID) -> None:
-    """Keep how many devices each recommendation exposes as today's number (UTC)."""
+    """Keep how many devices each recommendation exposes as today's number (UTC): none for what disappeared today."""
     with connection.cursor() as cursor:
         cursor.execute(_COUNT_TODAY, [tenant_id])

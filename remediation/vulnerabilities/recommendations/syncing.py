@@ -35,6 +35,7 @@ from remediation.vulnerabilities.recommendations.storing import (
     store_recommendations,
     sync_of,
 )
+from remediation.vulnerabilities.shrinking import shrinks_by_half
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ def _read(tenant_id: UUID, source: Vulnerabilities) -> _Course:
 
 
 def _store(tenant_id: UUID, rows: list[Row], course: _Course) -> None:
-    """Store the list. One that lost more than half of what was there lets nothing disappear until it is read again.
+    """Store the list. One that shrinks by half lets nothing disappear until it is read again.
 
     That again is half an interval later at least: what ails Microsoft's list now may ail it in five seconds.
     """
@@ -120,7 +121,7 @@ def _store(tenant_id: UUID, rows: list[Row], course: _Course) -> None:
         known = Recommendation.objects.filter(tenant_id=tenant_id, disappeared_at=None).count()
         store_recommendations(tenant_id, payloads)
         sync = VulnerabilitySync.objects.select_for_update().get(tenant_id=tenant_id)
-        if len(rows) * 2 < known and not _is_second_look(sync):
+        if shrinks_by_half(known, len(rows)) and not _is_second_look(sync):
             sync.shrunk_at = sync.shrunk_at or database_now()
             course.words.append(
                 f"Shrunk: the list has {len(rows)} recommendations and had {known}. Those that are missing are kept"

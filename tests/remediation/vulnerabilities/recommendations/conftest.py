@@ -19,6 +19,7 @@ __all__ = ["connected", "vendor", "vendor_process"]
 
 ZIP = "va-_-7-zip-_-7-zip"
 EDGE = "va-_-microsoft-_-edge"
+TEAMS = "va-_-microsoft-_-teams"
 
 
 def machine(number: int) -> str:

@@ -66,6 +66,13 @@ def test_the_overview_counts_tenants_that_were_not_read_whole_until_they_are(
     assert words not in page(browse(ren), "/admin/")
 
 
+def test_the_overview_says_that_the_known_exploited_list_was_refused(acme: Tenant, ren: User, browse: Browse) -> None:
+    KnownExploitedFeed.objects.create(pk=1, state="shrunk", detail="The list has 1 entries and had 4.")
+    assert "Known-exploited list not read" in page(browse(ren), "/admin/")
+    KnownExploitedFeed.objects.update(state="working")
+    assert "Known-exploited list not read" not in page(browse(ren), "/admin/")
+
+
 def test_an_empty_list_says_where_recommendations_come_from(acme: Tenant, ren: User, browse: Browse) -> None:
     assert "SecurityRecommendation.Read.All" in page(browse(ren), LIST)
 
@@ -73,7 +80,7 @@ def test_an_empty_list_says_where_recommendations_come_from(acme: Tenant, ren: U
 def test_the_page_of_one_says_what_is_known_and_offers_what_the_person_may_do(
     acme: Tenant, ada: User, ren: User, gil: User, browse: Browse
 ) -> None:
-    row = make(acme, "log4j", devices=2, cve_ids=[LOG4J, "CVE-2021-1"])
+    row = make(acme, "log4j", devices=2, cve_ids=[LOG4J, "CVE-2021-1"], remediation_type="ConfigurationChange")
     added = timezone.now().date()
     KnownExploitedVulnerability.objects.create(cve_id=LOG4J, added_on=added, due_on=added)
     with acting_for(acme.id):
@@ -83,7 +90,10 @@ def test_the_page_of_one_says_what_is_known_and_offers_what_the_person_may_do(
 
     shown = page(browse(ada), f"{LIST}{row.pk}/change/")
 
-    for words in (LOG4J, "Known exploited", "pc-0", "<polyline", "Request remediation", "Request an exception"):
+    for words in (
+        LOG4J, "Known exploited", "Configuration change", "pc-0", "<polyline", "Request remediation",
+        "Request an exception",
+    ):  # fmt: skip
         assert words in shown
     assert "No remediation has been requested." in shown
     as_reader = page(browse(ren), f"{LIST}{row.pk}/change/")
@@ -98,9 +108,21 @@ def test_exposed_customers_are_found_by_cve_or_product(
     make(acme, "log4j", cve_ids=[LOG4J], devices=2)
     make(globex, "log4j", cve_ids=[LOG4J], devices=1)
 
+    with acting_for(acme.id):
+        VulnerabilitySync.objects.create(tenant=acme, read_at=timezone.now())
+
     assert "2 customers are exposed" in page(browse(pia), f"{LIST}customers/?cve={LOG4J}")
+    nothing_known = page(browse(pia), f"{LIST}customers/?product=nothing")
+    assert "1 customer was never read whole" in nothing_known
+    assert "<li>Globex</li>" in nothing_known
+    assert "never read" not in page(browse(ren), f"{LIST}customers/?product=nothing")
     assert "1 customer is exposed" in page(browse(ren), f"{LIST}customers/?product=log")
-    assert "No customer you see" in page(browse(ren), f"{LIST}customers/?product=nothing")
+    with acting_for(globex.id):
+        Tenant.objects.filter(pk=globex.id).update(is_active=False)
+    assert "1 customer is exposed" in page(browse(pia), f"{LIST}customers/?cve={LOG4J}")
+    assert "No device of a customer you see" in page(browse(ren), f"{LIST}customers/?product=nothing")
+    for path in ("customers/", ""):  # a slip must not read as nobody exposed
+        assert "is no CVE; write it whole" in page(browse(ren), f"{LIST}{path}?cve=2021-44228")
     assert "Type a CVE" in page(browse(ren), f"{LIST}customers/")
 
 

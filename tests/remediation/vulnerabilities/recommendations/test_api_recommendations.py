@@ -105,6 +105,21 @@ def test_one_call_says_which_customers_are_exposed(
     assert client.get("/api/v1/recommendations/customers/").status_code == 400
     assert client.get("/api/v1/recommendations/customers/", {"cvee": LOG4J}).status_code == 400
     assert client.get("/api/v1/recommendations/customers/", {"cve": LOG4J, "product": "\x00"}).status_code == 400
+    unread = browse(ren).get("/api/v1/recommendations/customers/never-read/").json()
+    assert unread == [{"tenant": str(acme.pk), "tenant_name": "Acme"}]
+    for path in ("", "customers/"):  # a slip must not read as nobody exposed
+        assert client.get(f"/api/v1/recommendations/{path}", {"cve": "2021-44228"}).status_code == 400
+
+
+def test_a_customer_whose_devices_are_not_read_yet_counts_as_microsoft_says(
+    acme: Tenant, globex: Tenant, pia: User, browse: Browse
+) -> None:
+    make(acme, "log4j", cve_ids=[LOG4J], exposed_count=40)
+    make(globex, "log4j", cve_ids=[LOG4J], exposures_read_at=datetime.now(UTC))
+
+    answer = browse(pia).get("/api/v1/recommendations/customers/", {"cve": LOG4J})
+
+    assert [(row["tenant_name"], row["exposed_devices"]) for row in answer.json()] == [("Acme", 40)]
 
 
 def test_devices_history_and_options_of_one(acme: Tenant, ren: User, browse: Browse) -> None:

@@ -18,10 +18,13 @@ from portal.tenancy.models import Tenant
 from portal.tenancy.scope import acting_for
 from remediation.vulnerabilities.models import Exposure, Recommendation, RemediationActivity, VulnerabilitySync
 from remediation.vulnerabilities.recommendations import lists, syncing
+from remediation.vulnerabilities.recommendations.exposures import DeviceDirectory
 from remediation.vulnerabilities.recommendations.syncing import sync_recommendations
+from tests.factories import make_device
 from tests.remediation.actions.conftest import Vendor
 from tests.remediation.vulnerabilities.recommendations.conftest import (
     EDGE,
+    TEAMS,
     ZIP,
     change,
     counted_days,
@@ -215,23 +218,27 @@ def test_a_list_with_fewer_than_half_of_the_devices_that_are_counted_takes_nobod
     assert len(exposed(acme)) == 2
 
 
-def test_a_list_that_shrank_by_more_than_half_is_believed_the_second_time(acme: Tenant) -> None:
-    names = [f"va-_-v-_-p{number}" for number in range(5)]
+def test_a_list_that_shrinks_by_half_is_believed_the_second_time_and_one_that_shrinks_by_less_at_once(
+    acme: Tenant,
+) -> None:
+    names = [f"va-_-v-_-p{number}" for number in range(7)]
     devices = [{"id": machine(1)}]
     read(acme, Scripted([row(name) for name in names], devices))
+    names = names[:4]
+    assert read(acme, Scripted([row(name) for name in names], devices)).words == []
 
     course = read(acme, Scripted([row(name) for name in names[:2]], devices))
-    assert course.words[0].startswith("Shrunk: the list has 2 recommendations and had 5.")
+    assert course.words[0].startswith("Shrunk: the list has 2 recommendations and had 4.")
     with acting_for(acme.id):
-        assert Recommendation.objects.filter(disappeared_at=None).count() == 5
+        assert Recommendation.objects.filter(disappeared_at=None).count() == 4
 
     course = read(acme, Scripted([row(name) for name in names[:2]], devices))  # seconds later proves nothing
     assert course.words[0].startswith("Shrunk")
     let_half_an_interval_pass(acme)
     assert read(acme, Scripted([row(name) for name in names[:2]], devices)).words == []
-    gone = recommendation(acme, names[4])
+    gone = recommendation(acme, names[3])
     assert (gone.disappeared_at is not None, gone.exposed_count) == (True, 0)
-    assert exposed(acme, names[4]) == set()
+    assert exposed(acme, names[3]) == set()
     assert exposed(acme, names[0]) == {machine(1)}
 
 
@@ -246,13 +253,37 @@ def test_an_empty_list_is_not_believed_at_once_and_one_that_grows_back_is_forgot
     assert recommendation(acme).disappeared_at is None
 
 
+def test_the_day_something_disappears_ends_with_nobody_exposed(acme: Tenant) -> None:
+    devices = [{"id": machine(1)}]
+    read(acme, Scripted([row(ZIP), row(TEAMS), row(EDGE)], devices))
+    before = counted_days(acme)
+
+    read(acme, Scripted([row(ZIP), row(TEAMS)], devices))
+
+    assert [exposed_count for exposed_count, _total in before] == [1, 1, 1]
+    assert sorted(exposed_count for exposed_count, _total in counted_days(acme)) == [0, 1, 1]
+
+
+def test_a_machine_that_the_device_list_described_meanwhile_keeps_what_that_said(acme: Tenant) -> None:
+    with acting_for(acme.id):
+        directory = DeviceDirectory(acme.id)
+    described = make_device(acme, "pc-1", machine_id=machine(1), entra_device_id="e", last_seen_at=timezone.now())
+
+    with acting_for(acme.id):
+        found = directory.ids_of({machine(1): {"id": machine(1), "computerDnsName": "pc-1"}})
+        now = Device.objects.get(pk=described.pk)
+
+    assert found == {str(described.pk)}
+    assert (now.entra_device_id, now.last_seen_at) == ("e", described.last_seen_at)
+
+
 def test_what_is_gone_and_comes_back_is_listed_again_and_its_devices_are_read_anew(acme: Tenant) -> None:
     devices = [{"id": machine(1)}]
-    read(acme, Scripted([row(ZIP), row(EDGE)], devices))
-    read(acme, Scripted([row(ZIP)], devices))
+    read(acme, Scripted([row(ZIP), row(TEAMS), row(EDGE)], devices))
+    read(acme, Scripted([row(ZIP), row(TEAMS)], devices))
     assert recommendation(acme, EDGE).disappeared_at is not None
 
-    read(acme, Scripted([row(ZIP), row(EDGE)], devices))
+    read(acme, Scripted([row(ZIP), row(TEAMS), row(EDGE)], devices))
 
     assert recommendation(acme, EDGE).disappeared_at is None
     assert exposed(acme, EDGE) == {machine(1)}
@@ -359,10 +390,10 @@ def test_refused_rows_of_remediation_tasks_are_told(acme: Tenant) -> None:
 @pytest.mark.parametrize("how", ["gone", "excepted"])
 def test_what_is_back_has_no_list_of_devices_until_it_is_read_anew(acme: Tenant, how: str) -> None:
     devices = [{"id": machine(1)}]
-    read(acme, Scripted([row(ZIP), row(EDGE, status="Active")], devices))
-    away = [row(ZIP)] if how == "gone" else [row(ZIP), row(EDGE, status="Exception")]
+    read(acme, Scripted([row(ZIP), row(TEAMS), row(EDGE, status="Active")], devices))
+    away = [row(ZIP), row(TEAMS)] if how == "gone" else [row(ZIP), row(TEAMS), row(EDGE, status="Exception")]
     read(acme, Scripted(away, devices))
-    source = Scripted([row(ZIP), row(EDGE, status="Active")], devices)
+    source = Scripted([row(ZIP), row(TEAMS), row(EDGE, status="Active")], devices)
     source.exposed_devices = broken  # type: ignore[method-assign, assignment]
 
     read(acme, source)
@@ -370,7 +401,7 @@ def test_what_is_back_has_no_list_of_devices_until_it_is_read_anew(acme: Tenant,
 
     with acting_for(acme.id):
         Recommendation.objects.update(exposures_due_at=timezone.now())
-    read(acme, Scripted([row(ZIP), row(EDGE, status="Active")], devices))
+    read(acme, Scripted([row(ZIP), row(TEAMS), row(EDGE, status="Active")], devices))
     assert recommendation(acme, EDGE).exposures_read_at is not None
 
 
