@@ -58,7 +58,7 @@ class Origin(TextChoices):
 
 
 class Standing(TextChoices):
-    """How a device of an activity stands. `gone` has left the tenant's list, or was not seen for 30 days."""
+    """How a device of an activity stands. `gone` has left the list and was not seen since."""
 
     EXPOSED = "exposed", _("Exposed")
     FIXED = "fixed", _("Fixed")

@@ -91,5 +91,6 @@ def _finish(activity: RemediationActivity, completion: Completion, *, actor: Act
         "devices_gone": activity.devices_gone,
     }
     before = {"state": str(ActivityState.ACTIVE)}
-    put_on_record(activity, "activity.completed", actor=actor, data={"before": before, "after": after})
+    data = {"before": before, "after": after, "reason": activity.completion_note}
+    put_on_record(activity, "activity.completed", actor=actor, data=data)
     tell_of(activity, Event.REMEDIATION_COMPLETED)

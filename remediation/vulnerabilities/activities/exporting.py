@@ -52,6 +52,7 @@ ACTIVITY_COLUMNS: Final = (
     Column("exposed_again_since", "exposed_again_at"),
     Column("devices_exposed_again", "exposed_again_count"),
     Column("devices_sent_to_intune", "devices_sent"),
+    Column("devices_without_entra_id", "devices_without_entra_id"),
     Column("ticket_status", newest_ticket("status")),
     Column("ticket_note", newest_ticket("admin_note")),
     Column("notes", "notes"),

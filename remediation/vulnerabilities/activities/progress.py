@@ -1,42 +1,52 @@
 """Follows the devices of activities by what the tenant's devices are exposed to now.
 
 Microsoft counts only devices used in the last 30 days (facts 5.1), so a device that left the list is fixed only if it
-was seen; one that was not is gone, which may mean that it lies in a drawer.
+was seen; one that was not is gone, which may mean that it lies in a drawer. Defender gives a device that is onboarded
+anew another id: as long as one of the same Entra device id is exposed, it is that device which is exposed.
 """
 
-from typing import Final
+from collections import Counter
+from datetime import timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
 from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Greatest
+from django.db.models.functions import Greatest, Lower, Now
 
 from connectors.outbound.telling import Event
+from investigations.models import Device
 from portal.audit.recording import SYSTEM
 from portal.tenancy.scope import acting_for
 from remediation.vulnerabilities.activities.completing import confirm
 from remediation.vulnerabilities.activities.telling import note, tell_of
-from remediation.vulnerabilities.models import RemediationActivity
+from remediation.vulnerabilities.intune.asking import NO_ENTRA_ID
+from remediation.vulnerabilities.models import ActivityDevice, Exposure, RemediationActivity
 from remediation.vulnerabilities.models.recommendations import EXCEPTED_AT_SOURCE
 from remediation.vulnerabilities.states import ActivityState, Origin
 
 _MOVE_DEVICES: Final = """
+WITH followed AS MATERIALIZED (
+    SELECT a.id, a.state, a.requested_at, r.id AS recommendation_id, r.disappeared_at
+    FROM vulnerabilities_remediationactivity a
+    JOIN vulnerabilities_recommendation r ON r.tenant_id = a.tenant_id AND r.id = a.recommendation_id
+    WHERE a.tenant_id = %(tenant)s AND a.id = ANY (%(activities)s)
+)
 UPDATE vulnerabilities_activitydevice m
 SET standing = n.standing, is_exposed_again = n.is_exposed_again,
     changed_at = CASE WHEN m.standing = n.standing THEN m.changed_at ELSE now() END
 FROM (
-    SELECT d.id, x.id IS NOT NULL AND a.state = 'completed' AND d.standing <> 'exposed' AS is_exposed_again,
-           CASE WHEN x.id IS NOT NULL AND (a.state = 'active' OR d.standing = 'exposed') THEN 'exposed'
-                WHEN x.id IS NOT NULL OR d.standing = 'fixed' THEN d.standing
+    SELECT d.id, f.is_exposed AND a.state = 'completed' AND d.standing <> 'exposed' AS is_exposed_again,
+           CASE WHEN f.is_exposed AND (a.state = 'active' OR d.standing = 'exposed') THEN 'exposed'
+                WHEN f.is_exposed OR d.standing = 'fixed' THEN d.standing
                 WHEN v.last_seen_at > greatest(a.requested_at, now() - interval '30 days') THEN 'fixed'
                 ELSE 'gone' END AS standing
-    FROM vulnerabilities_remediationactivity a
-    JOIN vulnerabilities_recommendation r ON r.tenant_id = a.tenant_id AND r.id = a.recommendation_id
-    JOIN vulnerabilities_activitydevice d ON d.tenant_id = a.tenant_id AND d.activity_id = a.id
-    JOIN investigations_device v ON v.tenant_id = d.tenant_id AND v.id = d.device_id
-    LEFT JOIN vulnerabilities_exposure x ON x.tenant_id = d.tenant_id AND x.recommendation_id = a.recommendation_id
-        AND x.device_id = d.device_id AND r.disappeared_at IS NULL
-    WHERE a.tenant_id = %(tenant)s AND a.id = ANY (%(activities)s)
+    FROM followed a
+    JOIN vulnerabilities_activitydevice d ON d.tenant_id = %(tenant)s AND d.activity_id = a.id
+    JOIN investigations_device v ON v.tenant_id = %(tenant)s AND v.id = d.device_id
+    LEFT JOIN vulnerabilities_exposure x ON x.tenant_id = %(tenant)s AND x.recommendation_id = a.recommendation_id
+        AND x.device_id = d.device_id AND a.disappeared_at IS NULL
+    CROSS JOIN LATERAL (SELECT x.id IS NOT NULL OR d.id = ANY (%(anew)s) AS is_exposed) f
 ) n
 WHERE m.tenant_id = %(tenant)s AND m.id = n.id
   AND (m.standing, m.is_exposed_again) IS DISTINCT FROM (n.standing, n.is_exposed_again)
@@ -73,12 +83,38 @@ SET open_activities = excluded.open_activities, overdue_activities = excluded.ov
     completed_activities = excluded.completed_activities, exposed_devices = excluded.exposed_devices
 """
 
+_SETTLE_DAYS: Final = """
+INSERT INTO vulnerabilities_burndownday AS b
+    (id, tenant_id, day, open_activities, overdue_activities, completed_activities, exposed_devices)
+SELECT gen_random_uuid(), %(tenant)s, t.day,
+       count(a.id) FILTER (WHERE t.is_open), count(a.id) FILTER (WHERE t.is_open AND a.due_on < t.day),
+       count(a.id) FILTER (WHERE a.state = 'completed' AND (a.completed_at AT TIME ZONE 'utc')::date = t.day),
+       l.exposed_devices
+FROM (SELECT day, exposed_devices, (now() AT TIME ZONE 'utc')::date AS today FROM vulnerabilities_burndownday
+      WHERE tenant_id = %(tenant)s AND day < (now() AT TIME ZONE 'utc')::date ORDER BY day DESC LIMIT 1) l
+CROSS JOIN LATERAL generate_series(greatest(l.day, l.today - 90), l.today - 1, '1 day') AS g (day)
+LEFT JOIN vulnerabilities_remediationactivity a ON a.tenant_id = %(tenant)s
+CROSS JOIN LATERAL (
+    SELECT g.day::date AS day, (a.requested_at AT TIME ZONE 'utc')::date <= g.day::date
+        AND (a.state = 'active' OR (a.completed_at AT TIME ZONE 'utc')::date > g.day::date) AS is_open
+) t
+GROUP BY t.day, l.exposed_devices
+ON CONFLICT (tenant_id, day) DO UPDATE
+SET open_activities = excluded.open_activities, overdue_activities = excluded.overdue_activities,
+    completed_activities = excluded.completed_activities
+WHERE (b.open_activities, b.overdue_activities, b.completed_activities)
+    IS DISTINCT FROM (excluded.open_activities, excluded.overdue_activities, excluded.completed_activities)
+"""
+
+GONE_FOR: Final = timedelta(days=1)
+"""So long Microsoft must have dropped a recommendation before that counts: one missing from one list may come back."""
+
 
 def refresh_progress(tenant_id: UUID) -> None:
     """Bring the tenant's activities up to date, complete those with no device left exposed, count the day's burn-down.
 
-    Followed are activities whose recommendation had its devices read whole, or was dropped by Microsoft, since the
-    request and since the last time. A device once seen fixed stays so until it is exposed again; in a completed
+    Followed are activities whose recommendation had its devices read whole since the request and since the last time,
+    or was dropped by Microsoft a day ago. A device once seen fixed stays so until it is exposed again; in a completed
     activity it then counts as exposed again and the record stays as it is. Opens its own scope; harmless to repeat.
 
     While the recommendation has an exception at Microsoft nothing is followed: whether its list then leaves devices out
@@ -88,17 +124,21 @@ def refresh_progress(tenant_id: UUID) -> None:
     with acting_for(tenant_id):
         followed = list(_with_news(tenant_id).values_list("pk", flat=True))
         if followed:
-            _move(_MOVE_DEVICES, tenant_id, followed)
-            _move(_COUNT_DEVICES, tenant_id, followed)
+            _follow(tenant_id, followed)
             _confirm(followed)
             _notice_exposed_again(followed)
         count_day(tenant_id)
 
 
 def count_day(tenant_id: UUID) -> None:
-    """Count how much of the tenant's remediation is open today (UTC), in place of what was counted earlier today."""
+    """Count how much of the tenant's remediation is open today (UTC), in place of what was counted earlier today.
+
+    The days before, from the last that was counted on, are settled by when activities were requested and completed;
+    how many devices were exposed on them is as last counted then.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_COUNT_DAY, {"tenant": tenant_id})
+        cursor.execute(_SETTLE_DAYS, {"tenant": tenant_id})
 
 
 def _with_news(tenant_id: UUID) -> QuerySet[RemediationActivity]:
@@ -110,12 +150,33 @@ def _with_news(tenant_id: UUID) -> QuerySet[RemediationActivity]:
         tenant_id=tenant_id, origin=Origin.QUELL
     )
     excepted = Q(recommendation__status_at_source__iexact=EXCEPTED_AT_SOURCE)
-    return held.annotate(read_at=read_at).filter(since, is_news).exclude(excepted).order_by("pk")
+    just_gone = Q(recommendation__disappeared_at__gt=Now() - GONE_FOR)
+    return held.annotate(read_at=read_at).filter(since, is_news).exclude(excepted | just_gone).order_by("pk")
 
 
-def _move(statement: str, tenant_id: UUID, activities: list[UUID]) -> None:
+def _follow(tenant_id: UUID, activities: list[UUID]) -> None:
+    anew = _exposed_anew(tenant_id, activities)
+    named: dict[str, Any] = {"tenant": tenant_id, "activities": activities, "anew": anew}
     with connection.cursor() as cursor:
-        cursor.execute(statement, {"tenant": tenant_id, "activities": activities})
+        cursor.execute(_MOVE_DEVICES, named)
+        cursor.execute(_COUNT_DEVICES, named)
+
+
+def _exposed_anew(tenant_id: UUID, activities: list[UUID]) -> list[UUID]:
+    """Return the rows of devices that are exposed under another id of Defender's, having been onboarded anew."""
+    known = Device.objects.filter(tenant_id=tenant_id).exclude(entra_device_id__in=("", NO_ENTRA_ID))
+    entra_ids = dict(known.values_list("pk", Lower("entra_device_id")))
+    times = Counter(entra_ids.values())
+    twice = [key for key, entra_id in entra_ids.items() if times[entra_id] > 1]
+    if not twice:
+        return []
+    exposures = Exposure.objects.filter(
+        device__in=twice, recommendation__activities__in=activities, recommendation__disappeared_at=None
+    )
+    exposed = {(about, entra_ids[key]) for about, key in exposures.values_list("recommendation", "device")}
+    rows = ActivityDevice.objects.filter(activity__in=activities, device__in=twice)
+    named = rows.values_list("pk", "activity__recommendation", "device")
+    return [row for row, about, key in named if (about, entra_ids[key]) in exposed]
 
 
 def _confirm(followed: list[UUID]) -> None:

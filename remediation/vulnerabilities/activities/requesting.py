@@ -21,6 +21,7 @@ from portal.api.fields import NOT_YOURS
 from portal.audit.recording import record
 from portal.tenancy.models import PROVIDER_TENANT_ID, Tenant
 from remediation.vulnerabilities.activities.options import SOFTWARE, mitigations_for, options_for
+from remediation.vulnerabilities.activities.repeats import repeats
 from remediation.vulnerabilities.activities.storing import store_activities
 from remediation.vulnerabilities.intune.tickets import tenants_connected
 from remediation.vulnerabilities.models import Exposure, Recommendation, RemediationActivity
@@ -88,7 +89,8 @@ def request_remediation(
     """Make one activity for the exposed devices of these device groups (none: of all).
 
     Raises BadRequest for what makes no sense as asked, groups of another tenant among it, Conflict for a recommendation
-    that is no longer listed or of which no device is exposed in these groups, and Forbidden.
+    that is no longer listed or of which no device is exposed in these groups, or where just this is requested already
+    and open, and Forbidden.
     """
     _check(request)
     found = Recommendation.objects.filter(pk=recommendation_id).first()
@@ -108,6 +110,8 @@ def request_remediation(
         raise obstacle
     activity = _new_activity(found, request, actor=actor, campaign=uuid7(), tenants_asked=1)
     activity.group_ids, activity.group_names = [group.pk for group in groups], [group.name for group in groups]
+    if repeated := repeats([activity], actor):
+        raise Conflict(repeated[activity.tenant_id])
     store_activities([activity], actor=actor)
     return activity
 
@@ -128,11 +132,14 @@ def request_campaign(
     found = {row.tenant_id: row for row in _recommendations(recommendation_id, mine)}
     obstacles = _obstacles(found, request)
     campaign = uuid7()
-    activities = [
+    fresh = [
         _new_activity(row, request, actor=actor, campaign=campaign, tenants_asked=len(wanted))
         for key, row in found.items()
         if key not in obstacles
     ]
+    repeated = repeats(fresh, actor)
+    obstacles |= repeated
+    activities = [row for row in fresh if row.tenant_id not in repeated]
     store_activities(activities, actor=actor)
     made = {row.tenant_id: row for row in activities}
     answers = [

@@ -71,4 +71,5 @@ def _facts(activity: RemediationActivity) -> list[tuple[str | Promise, str | Pro
         (_("Requested by"), activity.requested_by_label),
         (_("Completed by"), activity.completed_by_label),
         (_("Notes"), activity.notes),
+        (_("Completion note"), activity.completion_note),
     ]

@@ -236,8 +236,19 @@ def _ticket(row: Any) -> list[tuple[Any, Any]]:
             "sent": grouped(row.devices_sent),
             "start": grouped(row.devices_at_start),
         }
-        facts.append((gettext_lazy("Devices sent to Intune"), words))
+        facts += [(gettext_lazy("Devices sent to Intune"), words), *_left_out(row)]
     return facts
+
+
+def _left_out(row: RemediationActivity) -> list[tuple[Any, Any]]:
+    """Return how many devices did not go to Intune, and why."""
+    without = row.devices_without_entra_id or 0
+    further = row.devices_at_start - (row.devices_sent or 0) - without
+    reasons = [
+        (gettext_lazy("Left out: without an Entra device id"), without),
+        (gettext_lazy("Left out: beyond 10,000, or an Entra device id listed twice"), further),
+    ]
+    return [(reason, grouped(number)) for reason, number in reasons if number > 0]
 
 
 def _completed(row: RemediationActivity) -> list[tuple[Any, Any]]:
@@ -253,7 +264,7 @@ def _counts(row: RemediationActivity) -> list[tuple[Any, Any]]:
         (gettext_lazy("Devices at start"), grouped(row.devices_at_start)),
         (gettext_lazy("Fixed"), grouped(row.devices_fixed)),
         (gettext_lazy("Still exposed"), grouped(row.devices_exposed)),
-        (gettext_lazy("Gone: removed, or not seen for 30 days"), grouped(row.devices_gone)),
+        (gettext_lazy("Gone: off the list, not seen since the request or for 30 days"), grouped(row.devices_gone)),
     ]
     if row.devices_sent is not None:
         counts.append((gettext_lazy("Sent to Intune"), grouped(row.devices_sent)))

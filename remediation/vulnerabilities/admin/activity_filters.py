@@ -45,11 +45,17 @@ class MitigationFilter(WordFilter):
 
 
 class StateFilter(WordFilter):
-    """By whether it is followed still."""
+    """By whether it is followed still, and of those that are not, by whether devices are exposed again."""
 
     title = gettext_lazy("status")
     parameter_name = "state"
-    words = ActivityState.choices
+    words = (*ActivityState.choices, ("exposed_again", gettext_lazy("Completed, exposed again")))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        """Narrow the list."""
+        if self.value() == "exposed_again":
+            return queryset.filter(exposed_again_at__isnull=False)
+        return super().queryset(request, queryset)
 
 
 class PriorityFilter(WordFilter):

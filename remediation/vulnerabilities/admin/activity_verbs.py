@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from portal.access.display import grouped
-from portal.access.exceptions import Refusal, SecondFactorNeeded
+from portal.access.exceptions import Refusal
 from portal.access.roles import Capability
 from portal.access.scoped_admin import ReadOnlyAdmin, actor_of
 from portal.access.verb_admin import Verb
@@ -147,8 +147,6 @@ def _answer(
         try:
             with acting_for(activity.tenant_id):
                 run()
-        except SecondFactorNeeded:
-            raise
         except Refusal as refusal:
             form.add_error(None, str(refusal))
         else:

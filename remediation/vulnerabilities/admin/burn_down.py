@@ -55,12 +55,12 @@ def urls(pages: ReadOnlyAdmin) -> list[URLPattern]:
 
 
 def burn_down_view(pages: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
-    """Show one tenant's last ninety days: the first by name until another is chosen."""
+    """Show one tenant's last ninety days: the one that `?tenant=` names, the first by name where it names none."""
     if not pages.has_view_permission(request) or not has_scope():
         raise PermissionDenied
     tenants = customers()
-    wanted = request.GET.get("tenant", "")
-    chosen = next((tenant for tenant in tenants if str(tenant.pk) == wanted), tenants[0] if tenants else None)
+    wanted = request.GET.get("tenant")
+    chosen = next((tenant for tenant in tenants if wanted in (None, str(tenant.pk))), None)
     days = _days(chosen) if chosen else []
     context = {
         **pages.admin_site.each_context(request),

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from portal.access.display import NOTHING, grouped, link_to, show_age
-from portal.access.exceptions import Refusal, SecondFactorNeeded
+from portal.access.exceptions import Refusal
 from portal.access.roles import Capability
 from portal.access.scoped_admin import ReadOnlyAdmin, Section, actor_of
 from portal.audit.models import AuditEvent
@@ -28,6 +28,7 @@ from remediation.vulnerabilities.admin.requesting import (
     facts_of,
     find_recommendation,
     show_refusal,
+    turn_back,
 )
 from remediation.vulnerabilities.intune.tickets import MOST_DEVICES, tenants_connected
 from remediation.vulnerabilities.models import Recommendation, RemediationActivity
@@ -50,6 +51,8 @@ def urls(pages: ReadOnlyAdmin) -> list[URLPattern]:
 def request_view(pages: ReadOnlyAdmin, request: HttpRequest, recommendation_id: UUID) -> HttpResponse:
     """Show the form; once it is filled in, what it comes to; once that is confirmed, make an activity per tenant."""
     found = find_recommendation(request, recommendation_id)
+    if found.disappeared_at is not None:
+        return turn_back(pages, request, found)
     places = _places(request, found)
     if not places:
         raise PermissionDenied
@@ -60,7 +63,7 @@ def request_view(pages: ReadOnlyAdmin, request: HttpRequest, recommendation_id: 
         "opts": pages.opts,
         "recommendation": found,
         "back_url": reverse("admin:vulnerabilities_recommendation_change", args=[found.pk]),
-        "exposed": grouped(sum(place.exposed_count for place in places)),
+        "exposed_count": sum(place.exposed_count for place in places),
         "form": form,
         "is_campaign": True,
     }
@@ -73,8 +76,6 @@ def request_view(pages: ReadOnlyAdmin, request: HttpRequest, recommendation_id: 
         return TemplateResponse(request, "vulnerabilities/request_confirm.html", context)
     try:
         return _request(pages, request, places, form)
-    except SecondFactorNeeded:
-        raise
     except Refusal as refusal:
         show_refusal(form, refusal)
         return TemplateResponse(request, "vulnerabilities/request.html", context)

@@ -54,7 +54,15 @@ class RemediationForm(forms.Form):
             del self.fields["opens_ticket"]
 
     def clean(self) -> None:
-        """Refuse a due date, a ticket or a mitigation with attention required, and no or a past day otherwise."""
+        """Refuse a due date, a ticket or a mitigation with attention required, and no or a past day otherwise.
+
+        A ticket that is no longer offered was asked for while the connection was on: that is told, not left out.
+        """
+        if self.data.get("opens_ticket") and "opens_ticket" not in self.fields:
+            words = gettext(
+                "The Microsoft Intune connection is off by now, so no ticket can be opened. Go on without one."
+            )
+            self.add_error(None, words)
         if self.cleaned_data.get("option") == RemediationOption.ATTENTION_REQUIRED:
             self._check_attention()
         elif "due_on" not in self.errors:

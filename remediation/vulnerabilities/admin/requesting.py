@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from portal.access.display import grouped
-from portal.access.exceptions import Refusal, SecondFactorNeeded
+from portal.access.exceptions import Refusal
 from portal.access.roles import Capability
 from portal.access.scoped_admin import ReadOnlyAdmin, actor_of
 from portal.tenancy.scope import acting_for
@@ -61,11 +61,21 @@ def find_recommendation(request: HttpRequest, recommendation_id: UUID) -> Recomm
     return found
 
 
+def turn_back(pages: ReadOnlyAdmin, request: HttpRequest, recommendation: Recommendation) -> HttpResponse:
+    """Say that Microsoft no longer lists it, on its own page; it may have left while the form was open."""
+    words = _("Microsoft no longer lists “%(name)s” for %(tenant)s, so nothing was requested.")
+    said = words % {"name": recommendation.name, "tenant": recommendation.tenant}
+    pages.message_user(request, said, messages.ERROR)
+    return HttpResponseRedirect(reverse("admin:vulnerabilities_recommendation_change", args=[recommendation.pk]))
+
+
 def request_view(pages: ReadOnlyAdmin, request: HttpRequest, recommendation_id: UUID) -> HttpResponse:
     """Show the form; once it is filled in, what it comes to; once that is confirmed, make the activity."""
     found = find_recommendation(request, recommendation_id)
     if not actor_of(request).may(Capability.HANDLE_REMEDIATION, found.tenant_id):
         raise PermissionDenied
+    if found.disappeared_at is not None:
+        return turn_back(pages, request, found)
     groups = _groups(found)
     form = GroupsForm(offer_for(found), groups, request.POST or None)
     context = {
@@ -74,7 +84,7 @@ def request_view(pages: ReadOnlyAdmin, request: HttpRequest, recommendation_id: 
         "opts": pages.opts,
         "recommendation": found,
         "back_url": reverse("admin:vulnerabilities_recommendation_change", args=[found.pk]),
-        "exposed": grouped(sum(count for _key, _name, count in groups)),
+        "exposed_count": sum(count for _key, _name, count in groups),
         "form": form,
     }
     if "edit" in request.POST or not form.is_valid():
@@ -84,8 +94,6 @@ def request_view(pages: ReadOnlyAdmin, request: HttpRequest, recommendation_id: 
         return TemplateResponse(request, "vulnerabilities/request_confirm.html", context)
     try:
         return _request(pages, request, found, form)
-    except SecondFactorNeeded:
-        raise
     except Refusal as refusal:
         show_refusal(form, refusal)
         return TemplateResponse(request, "vulnerabilities/request.html", context)

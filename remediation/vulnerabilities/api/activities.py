@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from portal.api.csv_export import CSV_ANSWER, csv_response
-from portal.api.fields import RowField, rows_in_scope
+from portal.api.fields import ExactSerializer, RowField, rows_in_scope
 from portal.api.filters import MomentRangeFilter, TenantFilterSet
 from portal.api.idempotency import replayable
 from portal.api.viewsets import ReadingViewSet
@@ -70,6 +70,7 @@ _FIELDS: tuple[str, ...] = (
     "exposed_again_at",
     "exposed_again_count",
     "devices_sent",
+    "devices_without_entra_id",
     "ticket",
 )
 
@@ -135,7 +136,7 @@ class ActivitySerializer(serializers.ModelSerializer):
         return TicketSerializer(activity).data if activity.ticket_id else None  # type: ignore[attr-defined]
 
 
-class RequestSerializer(serializers.Serializer):
+class RequestSerializer(ExactSerializer):
     """What to ask the IT admins for; nothing is changed on any device."""
 
     option = serializers.ChoiceField(RemediationOption.choices)
@@ -169,13 +170,13 @@ class RequestRemediationSerializer(RequestSerializer):
     )
 
 
-class NotesSerializer(serializers.Serializer):
+class NotesSerializer(ExactSerializer):
     """Notes in place of the former ones."""
 
     notes = serializers.CharField(allow_blank=True, max_length=LONGEST_NOTES)
 
 
-class CompleteSerializer(serializers.Serializer):
+class CompleteSerializer(ExactSerializer):
     """Why it is complete."""
 
     note = serializers.CharField(required=False, allow_blank=True, default="", max_length=LONGEST_NOTES)
@@ -279,9 +280,9 @@ class ActivityViewSet(ReadingViewSet):
     @replayable
     def complete(self, request: Request, pk: str) -> Response:
         """Mark it completed by you; never with an API key."""
+        found = self.get_object()
         body = CompleteSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        found = self.get_object()
         return self._answer(complete(found.pk, note=body.validated_data["note"], actor=self.actor))
 
     @extend_schema(request=NotesSerializer, responses=ActivitySerializer)
@@ -289,9 +290,9 @@ class ActivityViewSet(ReadingViewSet):
     @replayable
     def notes(self, request: Request, pk: str) -> Response:
         """Replace the notes while it is active; the former ones stay on record."""
+        found = self.get_object()
         body = NotesSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        found = self.get_object()
         return self._answer(change_notes(found.pk, body.validated_data["notes"], actor=self.actor))
 
     @extend_schema(filters=True, responses=CSV_ANSWER)

@@ -1,6 +1,7 @@
 """Recommendations with exposed devices, as the syncing would leave them, and requests of them."""
 
 from datetime import date, timedelta
+from itertools import count
 from typing import Any
 
 from django.db.models.functions import Now
@@ -33,15 +34,17 @@ def a_request(**fields: Any) -> RemediationRequest:
     return RemediationRequest(**(values | fields))
 
 
+_changes = count(800)
 ATTENTION = a_request(option=RemediationOption.ATTENTION_REQUIRED, due_on=None)
 
 
 def make_activity(
     recommendation: Recommendation, actor: Actor, request: RemediationRequest | None = None
 ) -> RemediationActivity:
-    """Request remediation an hour ago, by this person."""
+    """Request remediation half an hour ago, by this person; without a request of its own, one like no other."""
+    wanted = request or a_request(notes=f"Change {next(_changes)}")
     with acting_for(recommendation.tenant_id):
-        made = request_remediation(recommendation.pk, request or a_request(), group_ids=[], actor=actor)
+        made = request_remediation(recommendation.pk, wanted, group_ids=[], actor=actor)
         past = timezone.now() - timedelta(minutes=30)
         RemediationActivity.objects.filter(pk=made.pk).update(requested_at=past)
     return made

@@ -109,6 +109,18 @@ def test_what_does_not_fit_is_named(fields, field, seven_zip, acme, ada, browse)
         assert not RemediationActivity.objects.exists()
 
 
+def test_a_misspelt_field_does_not_ask_for_all_device_groups(seven_zip, acme, ada, browse):
+    body = body_for(seven_zip, groups=[str(make_group(acme, "Servers").pk)])
+
+    refused = post(browse(ada), ACTIVITIES, body)
+
+    assert (refused.status_code, refused.json()["errors"]) == (
+        400, [{"field": "groups", "message": "There is no such field."}],
+    )  # fmt: skip
+    with acting_for(acme.id):
+        assert not RemediationActivity.objects.exists()
+
+
 def test_rows_of_another_tenant_are_refused_in_the_words_for_unknown_ones(seven_zip, globex, ada, browse):
     foreign = make_recommendation(globex, make_device(globex))
     groups = [str(make_group(globex).pk)]

@@ -1,6 +1,11 @@
 """Completing by hand, notes, and what IT admins are told about due dates."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
 import pytest
+from django.db import connection
+from django.utils import timezone
 
 from connectors.outbound.telling import Event
 from portal.access.actors import actor_of_key
@@ -12,7 +17,8 @@ from portal.tenancy.models import Tenant
 from portal.tenancy.scope import acting_for
 from remediation.vulnerabilities.activities import due_dates
 from remediation.vulnerabilities.activities.completing import change_notes, complete
-from remediation.vulnerabilities.models import RemediationActivity
+from remediation.vulnerabilities.activities.progress import refresh_progress
+from remediation.vulnerabilities.models import Exposure, Recommendation, RemediationActivity
 from tests.factories import make_device, make_key, make_recommendation
 from tests.remediation.vulnerabilities.activities.conftest import (
     ATTENTION,
@@ -45,6 +51,39 @@ def test_a_person_who_completes_it_is_shown_by_their_e_mail(activity, acme, bob,
         )
         with pytest.raises(Conflict, match=f"completed already, by {bob.email}"):
             complete(activity.pk, note="", actor=as_actor(bob))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("first", ["person", "system"])
+def test_of_a_person_and_the_system_at_once_the_first_completes_it(acme, ada, as_actor, first):
+    device = make_device(acme)
+    found = make_recommendation(acme, device)
+    activity, actor = make_activity(found, as_actor(ada)), as_actor(ada)
+    with acting_for(acme.id):
+        Exposure.objects.all().delete()
+        Recommendation.objects.update(exposures_read_at=timezone.now())
+
+    def the_other() -> None:
+        try:
+            if first == "person":
+                refresh_progress(acme.id)
+            else:
+                with acting_for(acme.id), suppress(Conflict):
+                    complete(activity.pk, note="", actor=actor)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as other:
+        with acting_for(acme.id):  # the other waits for this to end, and sees what it did
+            complete(activity.pk, note="", actor=actor) if first == "person" else refresh_progress(acme.id)
+            waiting = other.submit(the_other)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.5)
+        waiting.result(timeout=10)
+
+    assert reread(activity).completion == first
+    with acting_for(acme.id):
+        assert AuditEvent.objects.filter(verb="activity.completed").count() == 1
 
 
 def test_an_api_key_does_not_stand_for_a_person(activity, acme):

@@ -1,6 +1,6 @@
 """How activities follow their devices: fixed, gone, done, exposed again, and the burn-down."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from portal.tenancy.scope import acting_for
 from remediation.vulnerabilities.activities import telling
 from remediation.vulnerabilities.activities.completing import complete
 from remediation.vulnerabilities.activities.progress import refresh_progress
+from remediation.vulnerabilities.intune.asking import NO_ENTRA_ID
 from remediation.vulnerabilities.models import ActivityDevice, BurnDownDay, Recommendation, RemediationActivity
 from tests.factories import make_device, make_recommendation
 from tests.remediation.vulnerabilities.activities.conftest import (
@@ -100,6 +101,21 @@ def test_a_device_not_seen_for_thirty_days_is_gone(activity, seven_zip, pcs, acm
     assert standings(activity)["pc-1"] == "gone"
 
 
+def test_a_device_onboarded_anew_is_exposed_as_long_as_its_new_self_is(activity, seven_zip, pcs, acme):
+    with acting_for(acme.id):
+        type(pcs[0]).objects.filter(pk=pcs[0].pk).update(entra_device_id="5B1F2C1E-77AA-4B0E-9A51-0D6C0F3B9E21")
+        for nobody in pcs[1:]:
+            type(nobody).objects.filter(pk=nobody.pk).update(entra_device_id=NO_ENTRA_ID)
+    anew = make_device(acme, "pc-0", entra_device_id="5b1f2c1e-77aa-4b0e-9a51-0d6c0f3b9e21")
+    other = make_device(acme, "pc-9", entra_device_id=NO_ENTRA_ID)
+
+    read_devices(seven_zip, anew, other, seen=tuple(pcs[1:]))
+    assert (counts(activity), reread(activity).state) == ((2, 1, 0), "active")
+
+    read_devices(seven_zip, other, seen=(pcs[0],))
+    assert (counts(activity), reread(activity).completion) == ((3, 0, 0), "system")
+
+
 def test_what_was_seen_fixed_stays_fixed_in_a_drawer(activity, seven_zip, pcs, acme):
     read_devices(seven_zip, pcs[0], seen=(pcs[1],))
     with acting_for(acme.id):
@@ -131,12 +147,18 @@ def test_devices_read_before_the_request_complete_nothing(activity, seven_zip, p
     assert reread(activity).state == "active"
 
 
-def test_a_recommendation_that_disappears_leaves_nobody_exposed(activity, seven_zip, pcs, acme):
+def test_a_recommendation_that_has_been_gone_for_a_day_leaves_nobody_exposed(activity, seven_zip, pcs, acme):
     with acting_for(acme.id):
         type(pcs[0]).objects.update(last_seen_at=timezone.now())
-        Recommendation.objects.update(disappeared_at=timezone.now())
+        gone = {"exposures_read_at": timezone.now(), "disappeared_at": timezone.now() - timedelta(hours=23)}
+        Recommendation.objects.update(**gone)
     refresh_progress(acme.id)
+    assert (counts(activity), reread(activity).state) == ((0, 3, 0), "active")
 
+    with acting_for(acme.id):
+        RemediationActivity.objects.update(requested_at=timezone.now() - timedelta(days=3))
+        Recommendation.objects.update(disappeared_at=timezone.now() - timedelta(hours=25))
+    refresh_progress(acme.id)
     assert counts(activity) == (3, 0, 0)
     assert reread(activity).completion == "system"
 
@@ -217,6 +239,29 @@ def test_the_burn_down_counts_a_tenants_day_once(activity, seven_zip, pcs, acme,
     assert day.day == in_days(0)
     assert (day.open_activities, day.overdue_activities, day.completed_activities) == (2, 1, 1)
     assert day.exposed_devices == 2  # those of attention required are not counted
+
+
+def test_the_burn_down_settles_the_days_before(activity, seven_zip, pcs, acme, ada, as_actor):
+    done = make_activity(seven_zip, as_actor(ada))
+    yesterday = datetime.combine(in_days(-1), time(23, 59), tzinfo=UTC)
+    with acting_for(acme.id):
+        RemediationActivity.objects.update(requested_at=yesterday - timedelta(days=9), due_on=in_days(-2))
+        completed = {"state": "completed", "completion": "system", "completed_at": yesterday}
+        RemediationActivity.objects.filter(pk=done.pk).update(**completed)  # after the last count of that day
+        counted = {"overdue_activities": 0, "completed_activities": 0, "exposed_devices": 6}
+        BurnDownDay.objects.create(tenant=acme, day=in_days(-3), open_activities=1, **counted)
+    refresh_progress(acme.id)
+
+    with acting_for(acme.id):
+        days = BurnDownDay.objects.order_by("day").values_list(
+            "day", "open_activities", "overdue_activities", "completed_activities", "exposed_devices"
+        )
+        assert list(days) == [
+            (in_days(-3), 2, 0, 0, 6),
+            (in_days(-2), 2, 0, 0, 6),
+            (in_days(-1), 1, 1, 1, 6),
+            (in_days(0), 1, 1, 0, 3),
+        ]
 
 
 def test_statements_do_not_grow_with_activities(seven_zip, pcs, ada, as_actor, acme):

@@ -1,5 +1,7 @@
 """What may be asked for, of whom, and what one request leaves behind."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -11,6 +13,7 @@ from portal.api.fields import NOT_YOURS
 from portal.audit.models import AuditEvent
 from portal.tenancy.models import Tenant
 from portal.tenancy.scope import acting_for, viewing
+from remediation.vulnerabilities.activities.completing import complete
 from remediation.vulnerabilities.activities.requesting import (
     Offer,
     UnfitRequest,
@@ -176,6 +179,48 @@ def test_a_ticket_is_put_on_its_way_where_intune_is_connected(seven_zip, acme, a
         assert made.wants_ticket
 
 
+def test_a_request_sent_twice_makes_one_activity(seven_zip, acme, ada, pia, as_actor):
+    with acting_for(acme.id):
+        made = request_remediation(seven_zip.pk, a_request(), group_ids=[], actor=as_actor(ada))
+        with pytest.raises(Conflict, match=f"requested just like this by {ada.email} at .* still open"):
+            request_remediation(seven_zip.pk, a_request(), group_ids=[], actor=as_actor(ada))
+        [answer] = request_campaign(SEVEN_ZIP, [acme.id], a_request(), actor=as_actor(pia))
+        assert "still open" in answer.reason
+        request_remediation(seven_zip.pk, a_request(due_on=in_days(9)), group_ids=[], actor=as_actor(ada))
+        complete(made.pk, note="Done by hand.", actor=as_actor(ada))
+        request_remediation(seven_zip.pk, a_request(), group_ids=[], actor=as_actor(ada))
+
+
+def test_after_a_rejected_ticket_the_same_may_be_asked_for_again(seven_zip, acme, ada, as_actor):
+    connect_intune(acme)
+    with acting_for(acme.id):
+        request_remediation(seven_zip.pk, a_request(opens_ticket=True), group_ids=[], actor=as_actor(ada))
+        with pytest.raises(Conflict):
+            request_remediation(seven_zip.pk, a_request(opens_ticket=True), group_ids=[], actor=as_actor(ada))
+        SecurityTask.objects.update(status="rejected")
+        request_remediation(seven_zip.pk, a_request(opens_ticket=True), group_ids=[], actor=as_actor(ada))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_double_click_makes_one_activity(seven_zip, acme, ada, as_actor):
+    actor = as_actor(ada)
+
+    def click() -> bool:
+        try:
+            with acting_for(acme.id):
+                request_remediation(seven_zip.pk, a_request(), group_ids=[], actor=actor)
+        except Conflict:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(lambda _: click(), range(4))) == [False, False, False, True]
+    with acting_for(acme.id):
+        assert RemediationActivity.objects.count() == 1
+
+
 def test_a_campaign_makes_one_activity_a_tenant_and_tells_where_not(acme, globex, pia, as_actor, seven_zip):
     make_recommendation(globex, make_device(globex), disappeared_at=timezone.now())
     nobodys = uuid7()
@@ -230,4 +275,4 @@ def test_a_campaigns_statements_do_not_grow_with_its_devices(acme, globex, pia, 
     with viewing([acme.id, globex.id]), CaptureQueriesContext(connection) as queries:
         request_campaign(SEVEN_ZIP, [acme.id, globex.id], a_request(), actor=as_actor(pia))
 
-    assert sum("vulnerabilities_" in query["sql"] for query in queries) == 4
+    assert sum("vulnerabilities_" in query["sql"] for query in queries) == 5

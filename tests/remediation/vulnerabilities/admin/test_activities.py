@@ -81,6 +81,18 @@ def test_each_filter_finds_the_one(acme: Tenant, ada: User, browse: Browse, quer
     assert "Update Google Chrome" not in shown
 
 
+def test_what_is_exposed_again_is_found_among_the_completed(acme: Tenant, ada: User, browse: Browse) -> None:
+    done = {"state": "completed", "completion": "system", "completed_at": timezone.now()}
+    make_activity(acme, **done)
+    make_activity(acme, title="Uninstall Zoom", exposed_again_at=timezone.now(), exposed_again_count=1, **done)
+
+    shown = page(browse(ada), state="exposed_again")
+
+    assert "Uninstall Zoom" in shown
+    assert "Update Google Chrome" not in shown
+    assert "Update Google Chrome" in page(browse(ada), state="completed")
+
+
 def test_an_empty_list_says_what_to_do(ada: User, browse: Browse) -> None:
     assert "Open a security recommendation" in page(browse(ada))
 
@@ -89,7 +101,8 @@ def test_the_page_tells_both_counts_the_note_and_who_is_exposed_again(acme: Tena
     devices = [make_device(acme, f"pc-{number}") for number in range(3)]
     again = {"exposed_again_at": timezone.now(), "exposed_again_count": 2}
     done = {"state": "completed", "completion": "system", "completed_at": timezone.now()}
-    activity = make_activity(acme, *devices, devices_exposed=0, devices_fixed=3, **again, **done)
+    left_out = {"devices_without_entra_id": 2}
+    activity = make_activity(acme, *devices, devices_exposed=0, devices_fixed=3, **again, **done, **left_out)
     add_ticket(activity, status="completed", admin_note="Rolled out in ring 2.")
     with acting_for(acme.id):
         ActivityDevice.objects.update(standing="fixed")
@@ -100,6 +113,8 @@ def test_the_page_tells_both_counts_the_note_and_who_is_exposed_again(acme: Tena
     assert "System confirmation" in shown
     assert "Rolled out in ring 2." in shown
     assert "1 of 3" in shown
+    assert "without an Entra device id" in shown
+    assert "beyond 10,000" not in shown
     assert "Mark as completed" not in shown
     narrowed = page(browse(ada), f"{activity.pk}/change/", standing="gone")
     assert "pc-0" in narrowed
@@ -138,6 +153,9 @@ def test_completing_by_hand_says_its_effect_and_shows_the_email(acme: Tenant, ad
     assert "<dd>ada@acme.example</dd>" in done
     assert "Replaced." in done
     assert "This cannot be done now." in page(client, f"{activity.pk}/complete/")
+    second_tab = client.post(f"{PAGES}{activity.pk}/complete/", {"note": "Me too."}).content.decode()
+    assert "This activity is completed already, by ada@acme.example" in second_tab
+    assert "is no longer followed" not in second_tab
 
 
 def test_notes_are_changed_and_the_former_ones_stay_in_the_history(acme: Tenant, ada: User, browse: Browse) -> None:

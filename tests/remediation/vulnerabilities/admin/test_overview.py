@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
+from uuid_utils.compat import uuid7
 
 from portal.access.models import User
 from portal.tenancy.models import Tenant
@@ -78,6 +79,8 @@ def test_the_burn_down_draws_and_tables_one_tenants_days(
     assert 'points="0.0,0.0 640.0,100.0"' in shown
     assert "<td>99</td>" not in shown
     assert "style=" not in shown
+    unknown = browse(pia).get(f"{PAGES}burn-down/", {"tenant": str(uuid7())}).content.decode()
+    assert ("There is no such tenant" in unknown, "<polyline" in unknown) == (True, False)
 
 
 def test_a_burn_down_of_one_day_has_no_line_and_of_none_says_so(acme: Tenant, ada: User, browse: Browse) -> None:

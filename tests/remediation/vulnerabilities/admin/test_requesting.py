@@ -5,16 +5,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from django.test import Client
 
 from investigations.models import DeviceGroup
 from portal.access.models import User
 from portal.tenancy.models import Tenant
 from portal.tenancy.scope import acting_for
-from remediation.vulnerabilities.models import Recommendation, SecurityTask
+from remediation.vulnerabilities.models import Recommendation
 from remediation.vulnerabilities.querysets import today
-from tests.factories import connect_intune, make_group
-from tests.remediation.vulnerabilities.admin.conftest import PAGES, activities_of
+from tests.factories import connect_intune, make_device, make_group
+from tests.remediation.vulnerabilities.admin.conftest import PAGES, activities_of, make_recommendation
 
 Browse = Callable[[User], Client]
 
@@ -35,12 +36,36 @@ def test_a_request_is_made_only_once_its_effect_was_confirmed(
     assert "Nothing is changed on any device." in shown
     assert "3 devices are exposed." in shown
     assert activities_of(acme) == []
+    alone = make_recommendation(acme, make_device(acme, "alone"), recommendation_id="va-_-zoom")
+    assert "<p>1 device is exposed.</p>" in client.get(f"{PAGES}request/{alone.pk}/").content.decode()
 
     shown = ask(client, chrome, notes="Before the audit.", confirmed="1").content.decode()
     (made,) = activities_of(acme)
     assert (made.priority, made.notes, made.devices_at_start) == ("high", "Before the audit.", 3)
     assert "0 of 3 devices" in shown
     assert "Before the audit." in shown
+
+
+def test_devices_that_are_not_read_yet_are_not_called_none(
+    acme: Tenant, chrome: Recommendation, ada: User, browse: Browse
+) -> None:
+    with acting_for(acme.id):
+        Recommendation.objects.update(exposures_read_at=None, exposed_count=40)
+
+    assert "Microsoft counts 40 exposed devices" in browse(ada).get(f"{PAGES}request/{chrome.pk}/").content.decode()
+
+
+@pytest.mark.parametrize("page", ["request", "request-many"])
+def test_a_recommendation_that_left_while_the_form_was_open_says_so(
+    acme: Tenant, chrome: Recommendation, ada: User, browse: Browse, page: str
+) -> None:
+    with acting_for(acme.id):
+        Recommendation.objects.update(disappeared_at=Now())
+
+    answer = browse(ada).post(f"{PAGES}{page}/{chrome.pk}/", {"option": "software_update"}, follow=True)
+
+    assert "for Acme, so nothing was requested." in answer.content.decode()
+    assert activities_of(acme) == []
 
 
 def test_attention_required_takes_no_due_date(acme: Tenant, chrome: Recommendation, ada: User, browse: Browse) -> None:
@@ -88,9 +113,9 @@ def test_a_ticket_is_offered_only_where_intune_is_connected(
 ) -> None:
     client = browse(ada)
     assert "Open a ticket" not in client.get(f"{PAGES}request/{chrome.pk}/").content.decode()
-    ask(client, chrome, opens_ticket="on", confirmed="1")
-    with acting_for(acme.id):
-        assert SecurityTask.objects.count() == 0
+    off_by_now = ask(client, chrome, opens_ticket="on", confirmed="1").content.decode()
+    assert "connection is off by now, so no ticket can be opened" in off_by_now
+    assert not activities_of(acme)
 
     connect_intune(acme)
     assert "Open a ticket" in client.get(f"{PAGES}request/{chrome.pk}/").content.decode()
