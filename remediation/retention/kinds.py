@@ -158,6 +158,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             ~Q(state__in=OPEN_DELIVERY_STATES),
             180, 30, LONGEST_DAYS,
             loosened=(Link(Delivery, "replay_of"),),
+            held_by={Covers.ACTIVITY: "object_id", Covers.ACTION: "object_id"},
         ),
         Kind(
             "idempotent_answers",

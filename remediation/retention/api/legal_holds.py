@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from investigations.models import Investigation
-from portal.api.fields import PersonSerializer, ReasonSerializer, RowField
+from portal.api.fields import ExactSerializer, PersonSerializer, ReasonSerializer, RowField
 from portal.api.filters import TenantFilterSet
 from portal.api.idempotency import replayable
 from portal.api.viewsets import ReadingViewSet
@@ -55,7 +55,7 @@ class LegalHoldSerializer(serializers.ModelSerializer):
         return hold.lifted_at is None
 
 
-class PlaceHoldSerializer(serializers.Serializer):
+class PlaceHoldSerializer(ExactSerializer):
     """A hold to be: over a whole tenant, or one activity, one action, or one investigation. Name one of the four."""
 
     tenant = RowField(queryset=Tenant.objects.all(), required=False)

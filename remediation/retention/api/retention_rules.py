@@ -6,7 +6,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from portal.api.fields import RowField
+from portal.api.fields import ExactSerializer, RowField
 from portal.api.filters import TenantFilterSet
 from portal.api.idempotency import replayable
 from portal.api.viewsets import ReadingViewSet
@@ -27,7 +27,7 @@ class RetentionRuleSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class SetRetentionRuleSerializer(serializers.Serializer):
+class SetRetentionRuleSerializer(ExactSerializer):
     """A rule to be. Fewer days than now need `confirmed_rows`."""
 
     tenant = RowField(queryset=Tenant.objects.all())

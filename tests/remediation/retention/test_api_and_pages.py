@@ -66,6 +66,7 @@ def test_holds_over_the_api_take_two_people_to_lift_and_no_key(
     assert refused.status_code == 403
     client = browse(pia)
     assert post(client, "legal-holds/", **body, tenant=str(acme.id)).status_code == 400
+    assert post(client, "legal-holds/", **body, actoin=str(acme.id)).status_code == 400
     hold = post(client, "legal-holds/", **body).json()
     assert (hold["covers"], hold["in_force"], hold["placed_by"]["name"]) == ("activity", True, "Pia")
     assert post(client, "legal-holds/", **body).status_code == 409

@@ -2,11 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 from uuid_utils.compat import uuid7
 
+from connectors.outbound.models import Delivery
 from portal.access.actors import Actor
 from portal.access.exceptions import BadRequest, Conflict, Forbidden, SecondFactorNeeded
 from portal.access.models import ProviderMembership, Reach, User
@@ -89,6 +92,23 @@ def test_a_hold_over_one_row_keeps_that_row(acme: Tenant, globex: Tenant, pia: U
     assert purge_tenant(acme.id)
     assert kept(acme) == {held.pk}
     assert free.pk not in kept(acme)
+
+
+def test_a_hold_over_an_activity_keeps_what_was_told_of_it(acme: Tenant, pia: User, as_actor: AsActor) -> None:
+    held, free = make_activity(acme), make_activity(acme)
+    place_hold(acme.id, actor=as_actor(pia), reason="Case.", covers="activity", object_id=held.pk)
+    with acting_for(acme.id):
+        for about in (held, free):
+            Delivery.objects.create(
+                tenant=acme, channel_name="IT", kind="email", event="overdue", key=str(about.pk), subject="Overdue",
+                object_type="remediation activity", object_id=about.pk, state="delivered",
+                delivered_at=timezone.now() - timedelta(days=181),
+            )  # fmt: skip
+
+    assert purge_tenant(acme.id)
+
+    with acting_for(acme.id):
+        assert [row.object_id for row in Delivery.objects.all()] == [held.pk]
 
 
 def test_a_hold_over_an_investigation_keeps_its_actions(
