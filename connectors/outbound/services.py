@@ -91,8 +91,12 @@ def renew_signing_secret(channel_id: UUID, *, actor: Actor) -> SecretText:
 
 
 def delete_channel(channel_id: UUID, *, actor: Actor) -> None:
-    """Delete a channel; its deliveries stay in the ledger, and those that wait are given up. Raises Forbidden."""
+    """Delete a channel; its deliveries stay in the ledger, and those that wait are given up.
+
+    Its address and secret are gone with it, and only people can give others. Raises Forbidden for API keys too.
+    """
     channel = _locked(channel_id, actor)
+    actor.require_person()
     _give_up_waiting(channel, _("Its channel was deleted before it was sent."))
     _record(channel, "deleted", actor, before=_values(channel), after=None)
     channel.delete()

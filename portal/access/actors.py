@@ -59,8 +59,10 @@ class Actor:
             raise Forbidden(_("Only a provider admin over all tenants may do this."))
 
     def require(self, capability: Capability, tenant_id: UUID) -> None:
-        """Raise Forbidden unless the actor holds the capability for the tenant."""
+        """Raise Forbidden unless the actor holds the capability for the tenant; a key is told what none ever holds."""
         if not self.may(capability, tenant_id):
+            if capability not in KEYS_MAY:
+                self.require_person()
             raise Forbidden(
                 _("You may not do this for this tenant: it needs the permission “%(permission)s”.")
                 % {"permission": capability.value}
@@ -69,7 +71,7 @@ class Actor:
     def require_person(self) -> None:
         """Raise Forbidden for an API key: it cannot say what only somebody who looked can say."""
         if self.is_key:
-            raise Forbidden(_("A person has to say this; an API key cannot."))
+            raise Forbidden(_("A person has to do this, signed in; an API key cannot, whatever its role."))
 
     def within(self, tenant_id: UUID) -> "Actor":
         """Return the same person with what they may do for one tenant alone."""
@@ -77,7 +79,8 @@ class Actor:
         return replace(self, capabilities=held)
 
     def require_second_factor(self) -> None:
-        """Raise SecondFactorNeeded unless the person showed a second factor in the last five minutes."""
+        """Raise SecondFactorNeeded unless the person showed one in the last five minutes, Forbidden for an API key."""
+        self.require_person()
         shown = self.second_factor_at
         if shown is None or datetime.now(UTC) - shown > timedelta(seconds=settings.SECOND_FACTOR_SECONDS):
             raise SecondFactorNeeded(

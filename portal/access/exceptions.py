@@ -24,13 +24,17 @@ class Forbidden(Refusal):
     status = 403
 
 
-class SecondFactorNeeded(Forbidden):
-    """The person may do that, once they have shown again that it is them."""
-
-    type = "/problems/second-factor-needed"
-
-
 class Conflict(Refusal):
     """It cannot be done in the state things are in."""
 
     status = 409
+
+
+class SecondFactorNeeded(Exception):
+    """The person may do that, once they have shown again that it is them.
+
+    It is no refusal: a page does not tell it, the gate in front of all pages asks for the second factor.
+    """
+
+    status = Forbidden.status
+    type = "/problems/second-factor-needed"

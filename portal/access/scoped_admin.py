@@ -19,11 +19,11 @@ from django.utils.translation import gettext_lazy as _
 
 from portal.access.actors import Actor
 from portal.access.admin_site import LAST_PLACE, Card
-from portal.access.exceptions import Refusal, SecondFactorNeeded
+from portal.access.exceptions import Refusal
 from portal.access.roles import Capability
 from portal.audit.models import AuditEvent
 from portal.audit.recording import record
-from portal.tenancy.models import PROVIDER_TENANT_ID
+from portal.tenancy.models import PROVIDER_TENANT_ID, Tenant
 from portal.tenancy.scope import current_scope, has_scope, viewing
 
 MOST_EVENTS = 200
@@ -162,8 +162,6 @@ class ScopedAdmin(admin.ModelAdmin):
             return self._in_scope(
                 lambda: super(ScopedAdmin, self).changeform_view(request, object_id, form_url, extra_context)
             )
-        except SecondFactorNeeded:
-            raise
         except Refusal as refusal:
             request.refusal = str(refusal)  # type: ignore[attr-defined]  # for `get_form`
             return self._in_scope(
@@ -196,8 +194,6 @@ class ScopedAdmin(admin.ModelAdmin):
     def _or_told(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
         try:
             return self._in_scope(view)
-        except SecondFactorNeeded:
-            raise
         except Refusal as refusal:
             self.message_user(request, str(refusal), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
@@ -226,10 +222,15 @@ class ScopedAdmin(admin.ModelAdmin):
         raise Http404
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        """Offer only rows in scope, and as tenants only customers."""
+        """Offer only rows in scope, and as tenants only customers; the only one is chosen already."""
         if db_field.name == "tenant":
-            options["queryset"] = db_field.related_model.objects.filter(is_active=True)
+            options["queryset"] = offered = self.tenants_to_choose(request)
+            options["initial"] = offered[0] if len(offered[:2]) == 1 else None
         return super().formfield_for_foreignkey(db_field, request, **options)
+
+    def tenants_to_choose(self, request: HttpRequest) -> models.QuerySet:
+        """Return the tenants that something can be added for."""
+        return Tenant.objects.filter(is_active=True).order_by("name", "pk")
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         """Offer what there is, without shortcuts to making more of it: each thing has its own page."""

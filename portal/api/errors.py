@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, exception_handler
 
-from portal.access.exceptions import BadRequest, Refusal
+from portal.access.exceptions import BadRequest, Refusal, SecondFactorNeeded
 from portal.api.parsing import BodyTooLarge
 
 MEDIA_TYPE = "application/problem+json"
@@ -71,7 +71,7 @@ class ProblemResponse(Response):
 
 def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn a refusal or a framework error into a problem answer; anything else is a bug and becomes a plain 500."""
-    if isinstance(error, Refusal):
+    if isinstance(error, Refusal | SecondFactorNeeded):
         return _problem(error.status, str(error), getattr(error, "errors", []), error.type)
     if isinstance(error, Http404):
         error = exceptions.NotFound(_("No such thing, or not one of yours."))

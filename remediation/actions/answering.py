@@ -26,7 +26,7 @@ from remediation.safeguards.models import BreakGlass
 def require_may_answer(
     action: RemediationAction, answer: Answer, *, actor: Actor, now: datetime, has_answered: bool
 ) -> None:
-    """Raise a Refusal unless this person may give this answer about the locked action at this instant.
+    """Raise unless this person may give this answer about the locked action at this instant.
 
     Forbidden without the right and for who asked for it, SecondFactorNeeded for approving a destructive one without a
     fresh second factor, Conflict for approving what was edited and for a second answer by the same person, IllegalMove

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from portal.access.actors import Actor
-from portal.access.exceptions import Refusal
+from portal.access.exceptions import Refusal, SecondFactorNeeded
 from portal.audit.recording import record
 from portal.tenancy.scope import acting_for, database_now, has_scope, viewing
 from remediation.actions.answering import (
@@ -132,7 +132,7 @@ def _refusals(actions: Sequence[RemediationAction], answer: Answer, actor: Actor
     for action in actions:
         try:
             require_may_answer(action, answer, actor=actor, now=now, has_answered=action.pk in answered)
-        except Refusal as refusal:
+        except (Refusal, SecondFactorNeeded) as refusal:
             refused[action.pk] = str(refusal)
     return refused
 

@@ -40,3 +40,8 @@ def test_no_file_is_named_for_saying_nothing_and_none_is_too_long() -> None:
     for path, text in sources():
         assert Path(path).name not in {"utils.py", "helpers.py", "common.py", "misc.py"}
         assert len(text.splitlines()) <= 400, path
+
+
+def test_a_tenant_is_chosen_by_one_and_the_same_part_of_a_page() -> None:
+    pages = [path for room in ROOMS for path in (ROOT / room).rglob("*.html")]
+    assert [path.name for path in pages if 'name="tenant"' in path.read_text()] == ["tenant_select.html"]

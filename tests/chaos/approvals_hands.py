@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 from connectors.protocol import ActionRequest, Receipt, RemoteState
 from investigations.models import Device
 from portal.access.actors import Actor, actor_for
-from portal.access.exceptions import Refusal
+from portal.access.exceptions import Refusal, SecondFactorNeeded
 from portal.access.models import TenantMembership, User
 from portal.audit import refusals
 from portal.tenancy.models import Tenant
@@ -106,7 +106,7 @@ class Hands(RuleBasedStateMachine):
         try:
             with acting_for(self.tenant.id):
                 yield
-        except Refusal as refusal:
+        except (Refusal, SecondFactorNeeded) as refusal:
             if is_allowed:
                 raise AssertionError(f"refused, and was allowed: {refusal}") from refusal
         else:

@@ -1,6 +1,7 @@
 """Ids outside paths: the table of bodies that name rows, and what the OpenAPI schema says there is."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from drf_spectacular.generators import SchemaGenerator
@@ -10,7 +11,7 @@ from portal.access.models import ServiceAccount
 from portal.tenancy.models import Tenant, TenantGroup
 from remediation.actions.models import RemediationAction
 from remediation.safeguards.models import Freeze
-from remediation.vulnerabilities.models import Recommendation, RemediationActivity
+from remediation.vulnerabilities.models import Recommendation, RecommendationException, RemediationActivity
 from tests.isolation.routes import REASON
 from tests.isolation.world import OURS_AT_MICROSOFT, Model
 
@@ -74,6 +75,7 @@ BODIES: list[tuple[str, str, Mapping[str, Any]]] = [
     ),
     ("POST", "/api/v1/exceptions/", {**EXCEPTION, "tenant": Tenant, "cve_id": "CVE-2024-11477", "is_global": True}),
     ("POST", "/api/v1/exceptions/", {**EXCEPTION, "recommendation": Recommendation, "groups": [DeviceGroup]}),
+    ("POST", "/api/v1/exceptions/decide/", {**REASON, "ids": [RecommendationException], "answer": "reject"}),
     ("POST", "/api/v1/exceptions/preview/", {"tenant": Tenant, "cve_id": "CVE-2024-11477", "is_global": True}),
     ("POST", "/api/v1/exceptions/preview/", {"recommendation": Recommendation, "groups": [DeviceGroup]}),
     ("POST", "/api/v1/exceptions/{id}/cancel/", {**REASON, "group": DeviceGroup}),
@@ -140,6 +142,7 @@ NO_ROW = {"entra_tenant_id"}
 """Properties that are ids of nothing here: whom a tenant is to Microsoft."""
 
 
+@cache  # it takes a second to make, and names no rows that could change
 def schema() -> dict[str, Any]:
     """Return the API's own description, as integrations get it."""
     found: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)

@@ -334,6 +334,12 @@ OTHERS: dict[str, Place] = {
         )
     },
     "admin/vulnerabilities/recommendationexception/csv/": Place("admin/vulnerabilities/recommendationexception/csv/"),
+    "admin/vulnerabilities/recommendationexception/import/": Place(
+        "admin/vulnerabilities/recommendationexception/import/"
+    ),
+    "admin/vulnerabilities/recommendationexception/decide/<slug:answer>/": Place(
+        "admin/vulnerabilities/recommendationexception/decide/approve/?id={id}", RecommendationException, REASON
+    ),
     "admin/vulnerabilities/recommendationexception/<uuid:object_id>/<slug:verb_name>/decide/": Place(
         "admin/vulnerabilities/recommendationexception/{id}/approve/decide/", RecommendationException, REASON
     ),
@@ -352,13 +358,17 @@ OTHERS: dict[str, Place] = {
         for tail in (*STOCK, "<path:object_id>/")
     },
     "admin/vulnerabilities/recommendation/customers/": Place("admin/vulnerabilities/recommendation/customers/?cve=z"),
+    "api/v1/exceptions/decide/": Place("api/v1/exceptions/decide/"),
     "api/v1/exceptions/export/": Place("api/v1/exceptions/export/"),
+    "api/v1/exceptions/import/": Place("api/v1/exceptions/import/"),
+    "api/v1/exceptions/import/preview/": Place("api/v1/exceptions/import/preview/"),
     "api/v1/exceptions/preview/": Place("api/v1/exceptions/preview/"),
     "api/v1/mail-searches/": Place("api/v1/mail-searches/"),
     "api/v1/purges/preview/": Place("api/v1/purges/preview/"),
     "api/v1/known-exploited/": Place("api/v1/known-exploited/"),
     "api/v1/known-exploited/feed/": Place("api/v1/known-exploited/feed/"),
     "api/v1/recommendations/customers/": Place("api/v1/recommendations/customers/?product=zip"),
+    "api/v1/recommendations/customers/never-read/": Place("api/v1/recommendations/customers/never-read/"),
     **{
         f"api/v1/recommendations/<uuid:pk>/{part}/": Place(f"api/v1/recommendations/{{id}}/{part}/", Recommendation)
         for part in ("devices", "history", "options")

@@ -15,7 +15,7 @@ from connectors.outbound.addresses import LONGEST_URL
 from connectors.outbound.api.deliveries import DeliverySerializer
 from connectors.outbound.models import Channel
 from connectors.outbound.states import ChannelKind, Event
-from portal.api.fields import RowField
+from portal.api.fields import ExactSerializer, RowField
 from portal.api.filters import TenantFilterSet
 from portal.api.idempotency import ShownOnce, replayable
 from portal.api.permissions import SessionOnly
@@ -41,7 +41,7 @@ class ChannelSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class ChangeChannelSerializer(serializers.Serializer):
+class ChangeChannelSerializer(ExactSerializer):
     """What to change; what is left out stays. Addresses take a second factor just shown, so no API key sets them."""
 
     name = serializers.CharField(max_length=200)
@@ -122,7 +122,7 @@ class ChannelViewSet(ReadingViewSet):
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
-        """Delete a channel. What was sent by it stays in the ledger."""
+        """Delete a channel, which no API key does. What was sent by it stays in the ledger."""
         channel: Channel = self.get_object()
         services.delete_channel(channel.pk, actor=self.actor)
         return Response(status=status.HTTP_204_NO_CONTENT)

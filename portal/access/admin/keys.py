@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from portal.access import service_accounts
 from portal.access.admin.staff_only import administers_provider
 from portal.access.display import NOTHING, badge, labelled, link_to, show_age, show_time
-from portal.access.exceptions import Refusal, SecondFactorNeeded
+from portal.access.exceptions import Refusal
 from portal.access.forms import ApiKeyForm, RotationForm, ServiceAccountForm
 from portal.access.keys import KeyLimits
 from portal.access.models import ApiKey, ServiceAccount
@@ -201,8 +201,6 @@ class ApiKeyAdmin(ManagedAdmin):
         if request.method == "POST" and form.is_valid():
             try:
                 return self._in_scope(lambda: self._make(request, form.cleaned_data))
-            except SecondFactorNeeded:
-                raise
             except Refusal as refusal:
                 form.add_error(None, str(refusal))
         context = {

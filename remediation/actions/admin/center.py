@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from investigations.admin.showing import evidence_rows
 from investigations.models import Evidence
 from portal.access.display import labelled, show_time
-from portal.access.exceptions import Refusal, SecondFactorNeeded
+from portal.access.exceptions import Refusal
 from portal.access.roles import Capability
 from portal.access.scoped_admin import ReadOnlyAdmin, Section, WordFilter, actor_of, events_of
 from portal.access.sign_in.second_factor import kept_reason
@@ -175,8 +175,6 @@ class ActionCenterAdmin(ReadOnlyAdmin):
         try:
             with acting_for(action.tenant_id):
                 result = verb.run(action.pk, actor_of(request), reason)
-        except SecondFactorNeeded:
-            raise
         except Refusal as refusal:
             words = _("%(action)s · %(target)s: %(refusal)s")
             self.message_user(

@@ -19,7 +19,7 @@ from connectors.microsoft.words import DETERMINATIONS
 from investigations.models import Alert, Evidence, Investigation
 from portal.access.actors import Actor
 from portal.access.display import badge
-from portal.access.exceptions import Refusal, SecondFactorNeeded
+from portal.access.exceptions import Refusal
 from portal.access.roles import Capability
 from portal.access.scoped_admin import actor_of
 from portal.tenancy.scope import acting_for, has_scope
@@ -170,8 +170,6 @@ def correct_view(pages: ModelAdmin, request: HttpRequest, mistake: str) -> HttpR
     try:
         shown = _shown(request) if "confirmed" in request.POST else None
         return _shown_or_done(request, form, form.correction(which, subject, shown), context)
-    except SecondFactorNeeded:
-        raise
     except Refusal as refusal:
         form.add_error(None, str(refusal))
         return TemplateResponse(request, "actions/correct.html", context)

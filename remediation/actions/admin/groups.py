@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from portal.access.display import badge, show_age
-from portal.access.exceptions import Refusal, SecondFactorNeeded
+from portal.access.exceptions import Refusal
 from portal.access.scoped_admin import actor_of
 from portal.access.sign_in.second_factor import kept_reason
 from portal.tenancy.models import Tenant
@@ -190,8 +190,6 @@ def _decide(
             count=look.count,
             tenants=look.tenants,
         )
-    except SecondFactorNeeded:
-        raise
     except Refusal as refusal:
         messages.error(request, str(refusal))
         return HttpResponseRedirect(f"{reverse('admin:actions_group')}?{look.query()}")

@@ -12,7 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from portal.access.exceptions import Refusal, SecondFactorNeeded
+from portal.access.exceptions import Refusal
 from portal.access.roles import Capability
 from portal.access.scoped_admin import ReadOnlyAdmin, actor_of
 from portal.tenancy.scope import acting_for
@@ -59,8 +59,6 @@ class ActingPages(ReadOnlyAdmin):
             return HttpResponseRedirect(self.url_of("change", hunt))
         try:
             return self._answer(request, hunt, _chosen_rows(request, hunt))
-        except SecondFactorNeeded:
-            raise
         except Refusal as refusal:
             self.message_user(request, str(refusal), messages.ERROR)
             return HttpResponseRedirect(self.url_of("change", hunt))

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from portal.access.display import grouped, show_time
-from portal.access.exceptions import Conflict, Refusal, SecondFactorNeeded
+from portal.access.exceptions import Conflict, Refusal
 from portal.access.roles import Capability
 from portal.access.scoped_admin import ReadOnlyAdmin, Section, actor_of
 from portal.tenancy.models import Tenant
@@ -77,8 +77,6 @@ class RetentionRuleAdmin(ReadOnlyAdmin):
                     reason=asked["reason"],
                     confirmed_rows=asked.get("confirmed_rows"),
                 )
-        except SecondFactorNeeded:
-            raise
         except Conflict as refusal:
             form = ConfirmForm(initial={"days": asked["days"], "reason": asked["reason"]})
             return self._ask(request, tenant, kind, form, [_describe(tenant, kind), str(refusal)])

@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from portal.access.exceptions import Refusal, SecondFactorNeeded
+from portal.access.exceptions import Refusal
 from portal.access.scoped_admin import actor_of
 from portal.access.sign_in.second_factor import kept_reason
 from portal.tenancy.models import TenantModel
@@ -56,8 +56,6 @@ def do_and_tell(
     try:
         with acting_for(tenant_id):
             do()
-    except SecondFactorNeeded:
-        raise
     except Refusal as refusal:
         pages.message_user(request, str(refusal), messages.ERROR)
     else:
@@ -79,8 +77,6 @@ def ask_second_person(
     try:
         with acting_for(tenant_id):
             change = ask_for_change(tenant_id, kind, details, actor=actor_of(request), reason=reason)
-    except SecondFactorNeeded:
-        raise
     except Refusal as refusal:
         pages.message_user(request, str(refusal), messages.ERROR)
         return HttpResponseRedirect(back_url)

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from portal.access.actors import Actor
 from portal.access.admin_site import Banner, Card
 from portal.access.display import NOTHING, badge, labelled, show_age, show_time
-from portal.access.exceptions import Refusal, SecondFactorNeeded
+from portal.access.exceptions import Refusal
 from portal.access.roles import Capability
 from portal.access.scoped_admin import BY_TENANT, ReadOnlyAdmin, Section, actor_of, events_of
 from portal.tenancy.models import Tenant
@@ -64,8 +64,6 @@ class BreakGlassAdmin(ReadOnlyAdmin):
         if request.method == "POST" and form.is_valid():
             try:
                 return self._open(request, form.cleaned_data["tenant"], form.cleaned_data["reason"])
-            except SecondFactorNeeded:
-                raise
             except Refusal as refusal:
                 form.add_error(None, str(refusal))
         minutes = round(settings.BREAK_GLASS_SECONDS / 60)

@@ -86,7 +86,7 @@ def test_the_page_adds_one_shows_a_new_secret_once_and_tests_it(acme: Tenant, te
         "tenant": str(acme.id), "kind": "webhook", "name": "SOC", "is_on": "on", "events": ["overdue", "due_soon"],
         "language": "sv", "emails": "", "new_url": "https://soc.example/hook",
     }  # fmt: skip
-    assert client.get("/admin/outbound/channel/add/").status_code == 200
+    assert f'<option value="{acme.id}" selected>' in client.get("/admin/outbound/channel/add/").content.decode()
     refused = client.post("/admin/outbound/channel/add/", form | {"new_url": "ftp://soc.example"})
     assert "begin with https://" in refused.content.decode()
     answer = client.post("/admin/outbound/channel/add/", form)
@@ -136,8 +136,10 @@ def test_who_may_not(acme: Tenant, bob: User, ren: User, tess: User, browse: Bro
     assert send(stale, "patch", path, url="https://elsewhere.example/").status_code == 403
     assert send(stale, "patch", path, name="IT help").status_code == 200
     by_key = Client(headers={"Authorization": f"Api-Key {make_key(acme, Role.TENANT_ADMIN)}"})
-    assert send(by_key, "patch", path, url="https://elsewhere.example/").status_code == 403
     assert send(by_key, "post", f"{path}renew-signing-secret/").status_code == 403
+    for method in ("patch", "delete"):
+        refused = send(by_key, method, path, url="https://elsewhere.example/")
+        assert (refused.status_code, "an API key cannot" in refused.json()["detail"]) == (403, True)
     reader = browse(ren)
     assert reader.get(f"/api/v1/{path}").status_code == 200
     for method, tail in (("patch", ""), ("delete", ""), ("post", "test/")):
@@ -157,6 +159,7 @@ def test_who_may_not(acme: Tenant, bob: User, ren: User, tess: User, browse: Bro
         ({"emails": ["it@acme.example"]}, 400, "Only a channel by e-mail"),
         ({"kind": "email", "url": "", "emails": ["it@acme.example\nBcc: a@b.example"]}, 400, "valid email"),
         ({"events": []}, 400, "events"),
+        ({"isOn": False}, 400, "no such field"),
         ({"language": "xx"}, 400, "language"),
     ],
 )

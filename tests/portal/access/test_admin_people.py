@@ -116,8 +116,8 @@ def test_a_refused_form_says_why_and_keeps_what_was_typed(
     assert "Constraint" not in page
 
 
-def test_the_fresh_second_factor_is_asked_for_before_anything_is_typed(
-    acme: Tenant, pia: User, browse: Callable[[User], Client]
+def test_the_fresh_second_factor_is_asked_for_before_anything_is_typed_and_again_where_it_grew_old(
+    acme: Tenant, bob: User, pia: User, browse: Callable[[User], Client]
 ) -> None:
     give_app(pia)
     client = browse(pia)
@@ -128,6 +128,11 @@ def test_the_fresh_second_factor_is_asked_for_before_anything_is_typed(
     session.save()
     for page in (TENANTS, USERS, STAFF, GROUPS, MEMBERS, "/admin/access/apikey/"):
         assert client.get(f"{page}add/")["Location"].startswith("/accounts/2fa/reauthenticate/"), page
+    with acting_for(acme.id):
+        given = TenantMembership.objects.get(user=bob)
+    typed = {"email": "new@provider.example", "name": "New"}
+    for page, form in ((f"{USERS}add/", typed), (f"{MEMBERS}{given.pk}/delete/", {"post": "yes"})):
+        assert client.post(page, form)["Location"].startswith("/accounts/2fa/reauthenticate/"), page
 
 
 def test_the_provider_takes_a_tenant_on_and_switches_it_off_and_on_again(

@@ -189,7 +189,7 @@ def test_a_key_decides_nothing(acme: Tenant) -> None:
     assert groups(client) == []
     answer = decide(client, [action.pk])
     assert results_of(answer) == ["refused"]
-    assert "response (manage)" in answer.json()["results"][0]["reason"]
+    assert "an API key cannot" in answer.json()["results"][0]["reason"]
 
 
 def test_a_protected_device_takes_another_person_in_bulk_too(acme: Tenant, bob: User, browse: Browse) -> None:

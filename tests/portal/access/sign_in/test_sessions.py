@@ -50,6 +50,16 @@ def test_a_role_that_is_taken_or_given_counts_with_the_next_request(signed_in: C
     assert signed_in.get("/api/v1/me/").json()["tenants"] == []
 
 
+def test_a_form_from_before_a_new_sign_in_is_told_to_be_too_old(ada: User) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(ada)
+
+    answer = client.post("/admin/password_change/", {"csrfmiddlewaretoken": "x" * 64})
+
+    assert answer.status_code == 403
+    assert "This page is too old" in answer.content.decode()
+
+
 def test_an_idle_session_ends_and_one_in_use_does_not(signed_in: Client, history) -> None:
     for _ in range(3):
         wait(signed_in, seen=1790)
