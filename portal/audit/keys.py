@@ -4,6 +4,7 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -46,18 +47,11 @@ def make_key(path: Path) -> Ed25519PrivateKey:
     """Write a new key to a file that does not exist yet. Raises FileExistsError and other OSErrors."""
     path.parent.mkdir(parents=True, exist_ok=True)
     key = Ed25519PrivateKey.generate()
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(draft, "xb", opener=_for_its_owner) as file:
-        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    try:
-        os.link(draft, path)  # whole or not at all, and never over another one
-    finally:
-        draft.unlink()
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as draft:  # for its owner alone
+        draft.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        draft.flush()
+        os.link(draft.name, path)  # whole or not at all, and never over another one
     return key
-
-
-def _for_its_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def public_hex(key: Ed25519PrivateKey) -> str:
