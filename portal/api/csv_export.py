@@ -31,14 +31,17 @@ CHUNK_BYTES: Final = 64 * 1024
 LONGEST_SECONDS: Final = 1800
 """How long an export may take in all: meanwhile PostgreSQL keeps every row that was deleted, and a web thread waits. A
 million rows of 100 bytes come through in that time at 60 kB/s."""
-_HAS_FORMULA: Final = r'^[=+@\t\r\n＝＋－＠-]|[;\t\r\n]"*[=+@＝＋－＠-]'
-_BEFORE_FORMULA: Final = r'^(?=[=+@\t\r\n＝＋－＠-])|([;\t\r\n]"*)(?=[=+@＝＋－＠-])'
+_SIGNS: Final = "=+@＝＋－＠-"
+_BEGINS: Final = rf"[\t\r\n{_SIGNS}]"
+_NEXT_CELL: Final = r'[;\t\r\n]"*'
+_HAS_FORMULA: Final = rf"^{_BEGINS}|{_NEXT_CELL}[{_SIGNS}]"
+_BEFORE_FORMULA: Final = rf"^(?={_BEGINS})|({_NEXT_CELL})(?=[{_SIGNS}])"
 """What makes a spreadsheet read a cell as a formula (OWASP, "CSV Injection"), wherever a cell may begin: with the text,
 and, since most of Europe's spreadsheets split lines at semicolons and heed no quotes within a line, after each
 semicolon, tab and line end in it. Quotes right behind one of those are doubled in the file, so that they open and close
 an empty text before the formula. The wide signs are those of East Asian keyboards, which mean the same there."""
 
-_APOSTROPHE: Final = re.compile(r"""^'(?=[=+@\t\r\n＝＋－＠-])|([;\t\r\n]"*)'(?=[=+@＝＋－＠-])""")
+_APOSTROPHE: Final = re.compile(rf"^'(?={_BEGINS})|({_NEXT_CELL})'(?=[{_SIGNS}])")
 """The apostrophes that guarding puts into a text."""
 
 _PLAIN: Final = (
