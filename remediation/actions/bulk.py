@@ -1,8 +1,9 @@
 """One person's answer about many actions at once: a result for each, and no tenant's failure touches another's."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -90,21 +91,22 @@ def _decide_for_all(
         logger.exception("A decision over %d tenants failed; now one by one", len(by_tenant))
     results: dict[UUID, ItemResult] = {}
     for tenant_id in sorted(by_tenant):
-        results |= _decide_for(tenant_id, by_tenant[tenant_id], answer, actor, reason)
+        decide = partial(_decide, answer=answer, actor=actor, reason=reason)
+        results |= decide_in(tenant_id, by_tenant[tenant_id], decide)
     return results
 
 
-def _decide_for(
-    tenant_id: UUID, action_ids: Collection[UUID], answer: Answer, actor: Actor, reason: str
+def decide_in(
+    tenant_id: UUID, row_ids: Collection[UUID], decide: Callable[[Collection[UUID]], dict[UUID, ItemResult]]
 ) -> dict[UUID, ItemResult]:
-    """Decide about one tenant's actions; what fails there is taken back there, and said."""
+    """Decide about rows of one tenant in its own scope; what fails there is taken back there, and said."""
     try:
         with acting_for(tenant_id):
-            return _decide(action_ids, answer, actor, reason)
+            return decide(row_ids)
     except DatabaseError:
-        logger.exception("A decision about %d actions of tenant %s failed", len(action_ids), tenant_id)
+        logger.exception("A decision about %d rows of tenant %s failed", len(row_ids), tenant_id)
     words = _("It could not be decided just now, and nothing about it was changed. Try again.")
-    return {key: ItemResult(key, tenant_id, Result.REFUSED, words) for key in action_ids}
+    return {key: ItemResult(key, tenant_id, Result.REFUSED, words) for key in row_ids}
 
 
 def _decide(action_ids: Collection[UUID], answer: Answer, actor: Actor, reason: str) -> dict[UUID, ItemResult]:

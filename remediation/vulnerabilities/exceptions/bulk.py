@@ -1,25 +1,22 @@
 """One person's answer about many exceptions at once: a result for each, and no tenant's failure touches another's."""
 
-import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Final
 from uuid import UUID
 
-from django.db import DatabaseError
 from django.utils.translation import gettext as _
 
 from portal.access.actors import Actor
 from portal.access.exceptions import Refusal, SecondFactorNeeded
-from portal.tenancy.scope import acting_for, has_scope
+from portal.tenancy.scope import has_scope
 from remediation.actions.answering import stated
-from remediation.actions.bulk import ItemResult, Result
+from remediation.actions.bulk import ItemResult, Result, decide_in
 from remediation.actions.exceptions import TooMany
 from remediation.actions.states import Answer
 from remediation.vulnerabilities.exceptions.deciding import grant, reject
 from remediation.vulnerabilities.exceptions.effects import refresh_effects
 from remediation.vulnerabilities.models import RecommendationException
-
-logger = logging.getLogger(__name__)
 
 MOST: Final = 300
 """Exceptions in one decision: what each would change is worked out by itself."""
@@ -43,7 +40,8 @@ def decide_many(exception_ids: Sequence[UUID], answer: Answer, *, actor: Actor, 
     by_tenant = _by_tenant(wanted)
     results: dict[UUID, ItemResult] = {}
     for tenant_id in sorted(by_tenant):  # by id: two decisions never wait for each other
-        results |= _decide_for(tenant_id, by_tenant[tenant_id], answer, actor, said)
+        decide = partial(_decide, tenant_id, answer=answer, actor=actor, reason=said)
+        results |= decide_in(tenant_id, by_tenant[tenant_id], decide)
     words = _("No such exception, or not one of yours.")
     return [results.get(key) or ItemResult(key, None, Result.NOT_FOUND, words) for key in wanted]
 
@@ -58,19 +56,6 @@ def _by_tenant(exception_ids: Collection[UUID]) -> dict[UUID, list[UUID]]:
         if exception_id in tenants:
             by_tenant.setdefault(tenants[exception_id], []).append(exception_id)
     return by_tenant
-
-
-def _decide_for(
-    tenant_id: UUID, exception_ids: Collection[UUID], answer: Answer, actor: Actor, reason: str
-) -> dict[UUID, ItemResult]:
-    """Decide about one tenant's exceptions; what fails there is taken back there, and said."""
-    try:
-        with acting_for(tenant_id):
-            return _decide(tenant_id, exception_ids, answer, actor, reason)
-    except DatabaseError:
-        logger.exception("A decision about %d exceptions of tenant %s failed", len(exception_ids), tenant_id)
-    words = _("It could not be decided just now, and nothing about it was changed. Try again.")
-    return {key: ItemResult(key, tenant_id, Result.REFUSED, words) for key in exception_ids}
 
 
 def _decide(
